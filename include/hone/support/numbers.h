@@ -1,0 +1,47 @@
+// Number types that C++20 lacks, as storage plus conversion to and from float.
+//
+// Conversions round to nearest, ties to even. Encodings follow the ONNX operator specification (Cast): float8 types
+// e4m3fn (no infinity), e4m3fnuz, e5m2, e5m2fnuz, e8m0 (scale only), float4e2m1.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+namespace hone {
+
+struct float16 { std::uint16_t bits = 0; };
+struct bfloat16 { std::uint16_t bits = 0; };
+struct float8e4m3fn { std::uint8_t bits = 0; };
+struct float8e4m3fnuz { std::uint8_t bits = 0; };
+struct float8e5m2 { std::uint8_t bits = 0; };
+struct float8e5m2fnuz { std::uint8_t bits = 0; };
+struct float8e8m0 { std::uint8_t bits = 0; };
+
+float to_float(float16 value);
+float to_float(float8e4m3fn value);
+float to_float(float8e4m3fnuz value);
+float to_float(float8e5m2 value);
+float to_float(float8e5m2fnuz value);
+float to_float(float8e8m0 value);
+float float4e2m1_to_float(std::uint8_t nibble);
+inline float to_float(bfloat16 value) { return std::bit_cast<float>(std::uint32_t{value.bits} << 16); }
+
+float16 to_float16(float value);
+float16 to_float16(double value);  // rounds once
+bfloat16 to_bfloat16(float value);
+// `saturate`: out of range becomes the largest finite value; otherwise NaN or infinity, as the Cast operator says.
+float8e4m3fn to_float8e4m3fn(float value, bool saturate = true);
+float8e4m3fnuz to_float8e4m3fnuz(float value, bool saturate = true);
+float8e5m2 to_float8e5m2(float value, bool saturate = true);
+float8e5m2fnuz to_float8e5m2fnuz(float value, bool saturate = true);
+// round_mode of Cast 24: 0 up, 1 down, 2 nearest
+float8e8m0 to_float8e8m0(float value, bool saturate = true, int round_mode = 0);
+std::uint8_t to_float4e2m1(float value);  // the nibble; saturates
+
+// Arrays at once, on vector instructions where the CPU has them.
+void to_float(const float16* in, float* out, std::int64_t count);
+void to_float16(const float* in, float16* out, std::int64_t count);
+void to_float(const bfloat16* in, float* out, std::int64_t count);
+void to_bfloat16(const float* in, bfloat16* out, std::int64_t count);
+
+}  // namespace hone
