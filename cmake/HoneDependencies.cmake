@@ -1,0 +1,32 @@
+# Where the libraries come from: the distribution, and the prefix that scripts/setup fills.
+if(DEFINED ENV{HONE_DEPS})
+  set(hone_deps_default "$ENV{HONE_DEPS}")
+else()
+  set(hone_deps_default "$ENV{HOME}/.cache/hone/deps")
+endif()
+set(HONE_DEPS "${hone_deps_default}" CACHE PATH "Prefix filled by scripts/setup")
+list(PREPEND CMAKE_PREFIX_PATH "${HONE_DEPS}")
+
+# Linked statically: a shared protobuf costs a few milliseconds of relocations at every start.
+set(Protobuf_USE_STATIC_LIBS ON)
+find_package(Protobuf REQUIRED MODULE)  # Debian's package has no protobuf-config.cmake
+find_package(ONNX 1.23 CONFIG)
+if(NOT ONNX_FOUND)
+  message(FATAL_ERROR "ONNX C++ was not found in ${HONE_DEPS}: run scripts/setup first")
+endif()
+find_package(Threads REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+find_package(fmt REQUIRED CONFIG)
+find_package(nlohmann_json REQUIRED CONFIG)
+find_package(ZLIB REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(nettle REQUIRED IMPORTED_TARGET nettle)
+# The package's own libzip-config.cmake asks for the programs of another package.
+pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
+find_package(CLI11 REQUIRED CONFIG)
+if(HONE_ONEDNN)
+  find_package(dnnl 3 REQUIRED CONFIG)
+endif()
+if(HONE_OPENMP)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+endif()

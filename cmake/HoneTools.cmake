@@ -1,0 +1,12 @@
+# The command: one binary, also under one name a tool.
+file(GLOB hone_tool_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/*.cpp")
+set(hone_commands convert prune quantize finetune validate run inspect)
+
+add_executable(hone_tool ${hone_tool_sources})
+set_target_properties(hone_tool PROPERTIES OUTPUT_NAME hone INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+target_link_libraries(hone_tool PRIVATE
+  hone::hone hone_compiler CLI11::CLI11 fmt::fmt nlohmann_json::nlohmann_json)
+foreach(command IN LISTS hone_commands)
+  add_custom_command(TARGET hone_tool POST_BUILD VERBATIM
+    COMMAND ${CMAKE_COMMAND} -E create_symlink hone "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/hone-${command}")
+endforeach()
