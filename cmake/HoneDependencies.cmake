@@ -1,16 +1,11 @@
-# Where the libraries come from: the distribution, and the prefix that scripts/setup fills.
-if(DEFINED ENV{HONE_DEPS})
-  set(hone_deps_default "$ENV{HONE_DEPS}")
-else()
-  set(hone_deps_default "$ENV{HOME}/.cache/hone/deps")
-endif()
-set(HONE_DEPS "${hone_deps_default}" CACHE PATH "Prefix filled by scripts/setup")
+# The libraries that hone is made of: from the distribution, and from the prefix HONE_DEPS that scripts/setup fills.
+# Read by hone's own build, and by an installed honeConfig.cmake for those that link libhone.a.
 list(PREPEND CMAKE_PREFIX_PATH "${HONE_DEPS}")
 
 # Linked statically: a shared protobuf costs a few milliseconds of relocations at every start.
 set(Protobuf_USE_STATIC_LIBS ON)
 find_package(Protobuf REQUIRED MODULE)  # Debian's package has no protobuf-config.cmake
-find_package(ONNX 1.23 CONFIG)
+find_package(ONNX 1.23 QUIET CONFIG)
 if(NOT ONNX_FOUND)
   message(FATAL_ERROR "ONNX C++ was not found in ${HONE_DEPS}: run scripts/setup first")
 endif()
@@ -20,10 +15,9 @@ find_package(fmt REQUIRED CONFIG)
 find_package(nlohmann_json REQUIRED CONFIG)
 find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(nettle REQUIRED IMPORTED_TARGET nettle)
+pkg_check_modules(nettle REQUIRED QUIET IMPORTED_TARGET nettle)
 # The package's own libzip-config.cmake asks for the programs of another package.
-pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
-find_package(CLI11 REQUIRED CONFIG)
+pkg_check_modules(libzip REQUIRED QUIET IMPORTED_TARGET libzip)
 if(HONE_ONEDNN)
   find_package(dnnl 3 REQUIRED CONFIG)
 endif()

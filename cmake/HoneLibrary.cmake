@@ -15,9 +15,10 @@ target_include_directories(hone
   PRIVATE "${PROJECT_SOURCE_DIR}/lib")
 set_source_files_properties("${PROJECT_SOURCE_DIR}/lib/support/version.cpp" PROPERTIES
   COMPILE_DEFINITIONS "HONE_VERSION=\"${PROJECT_VERSION}\"")
-target_link_libraries(hone PRIVATE
-  $<BUILD_INTERFACE:hone_compiler> ONNX::onnx protobuf::libprotobuf Eigen3::Eigen fmt::fmt
-  nlohmann_json::nlohmann_json ZLIB::ZLIB PkgConfig::libzip PkgConfig::nettle Threads::Threads ${CMAKE_DL_LIBS})
+# Public headers show fmt and nlohmann/json; ONNX, protobuf, Eigen and the rest stay inside.
+target_link_libraries(hone
+  PUBLIC fmt::fmt nlohmann_json::nlohmann_json
+  PRIVATE $<BUILD_INTERFACE:hone_compiler> ONNX::onnx protobuf::libprotobuf Eigen3::Eigen ZLIB::ZLIB PkgConfig::libzip PkgConfig::nettle Threads::Threads ${CMAKE_DL_LIBS})
 if(HONE_ONEDNN)
   target_link_libraries(hone PRIVATE DNNL::dnnl)
   target_compile_definitions(hone PRIVATE HONE_ONEDNN=1)

@@ -1,45 +1,51 @@
-# The tests: every folder tests/<layer>/ with sources becomes one program, test_<layer>; every test case in it one
-# ctest test, found when ctest starts. Commands are tested by the scripts tests/tools/*.sh. The label "slow" comes from
-# the tag [slow] of a test case, or from a line "# slow" in a script: `ctest -LE slow` leaves them out.
+# The tests: the sources of every folder tests/<layer>/ become one program, test_<layer>, and each test case in it one
+# ctest test, found when ctest starts. A script tests/<folder>/*.sh is one test, too: it finds the command in $HONE, this
+# checkout in $SOURCES, the build in $BUILD, and exits with 77 when it can't be run here.
+# The label "slow" comes from the tag [slow] of a test case, or from a line "# slow" in a script; `ctest -LE slow` leaves
+# them out.
 find_package(Catch2 2.13 REQUIRED CONFIG)
 
+# tests/support/ holds what tests share, and their main.
 file(GLOB hone_test_support CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/*.cpp")
 add_library(hone_test_support OBJECT ${hone_test_support})
 target_link_libraries(hone_test_support PUBLIC
-  hone::hone hone_compiler Catch2::Catch2 ONNX::onnx protobuf::libprotobuf Eigen3::Eigen fmt::fmt
-  nlohmann_json::nlohmann_json ZLIB::ZLIB PkgConfig::libzip Threads::Threads)
-target_include_directories(hone_test_support PUBLIC
-  "${PROJECT_SOURCE_DIR}/tests" "${PROJECT_SOURCE_DIR}/tests/support" "${PROJECT_SOURCE_DIR}/lib")
-target_compile_definitions(hone_test_support PUBLIC
-  "HONE_TEST_SOURCES=\"${PROJECT_SOURCE_DIR}\"" $<$<BOOL:${HONE_ONEDNN}>:HONE_ONEDNN=1>)
+  hone::hone hone_compiler Catch2::Catch2 ONNX::onnx protobuf::libprotobuf Eigen3::Eigen ZLIB::ZLIB PkgConfig::libzip
+  Threads::Threads)
+# Tests may look into a layer, at its private headers.
+target_include_directories(hone_test_support PUBLIC "${PROJECT_SOURCE_DIR}/tests/support" "${PROJECT_SOURCE_DIR}/lib")
 target_include_directories(hone_test_support SYSTEM PUBLIC "${hone_proto_dir}")
+target_compile_definitions(hone_test_support PUBLIC $<$<BOOL:${HONE_ONEDNN}>:HONE_ONEDNN=1>)
+# Only here: the path of this checkout in every command would keep checkouts from sharing ccache.
+set_source_files_properties("${PROJECT_SOURCE_DIR}/tests/support/sources.cpp" PROPERTIES
+  COMPILE_DEFINITIONS "HONE_SOURCES=\"${PROJECT_SOURCE_DIR}\"")
 
-file(GLOB hone_test_folders CONFIGURE_DEPENDS LIST_DIRECTORIES true "${PROJECT_SOURCE_DIR}/tests/*")
+file(GLOB hone_test_folders LIST_DIRECTORIES true CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/*")
 foreach(folder IN LISTS hone_test_folders)
   get_filename_component(layer "${folder}" NAME)
-  file(GLOB sources CONFIGURE_DEPENDS "${folder}/*.cpp")
-  if(NOT sources OR layer STREQUAL "support")
-    continue()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${folder}/*.cpp")
+  if(NOT HONE_ONEDNN)
+    list(FILTER sources EXCLUDE REGEX "/tests/exec/onednn/")
   endif()
-  add_executable(test_${layer} ${sources})
-  target_link_libraries(test_${layer} PRIVATE hone_test_support)
-  set(list "${PROJECT_BINARY_DIR}/test_${layer}.cmake")
-  file(CONFIGURE OUTPUT "${list}" @ONLY CONTENT [[
-set(program "@CMAKE_RUNTIME_OUTPUT_DIRECTORY@/test_@layer@")
-set(layer "@layer@")
-include("@PROJECT_SOURCE_DIR@/cmake/DiscoverTests.cmake")
-]])
-  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${list}")
-endforeach()
+  if(sources AND NOT layer STREQUAL "support")
+    add_executable(test_${layer} ${sources})
+    target_link_libraries(test_${layer} PRIVATE hone_test_support)
+    file(WRITE "${PROJECT_BINARY_DIR}/test_${layer}.cmake"
+      "set(program \"${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/test_${layer}\")\n"
+      "set(layer \"${layer}\")\n"
+      "include(\"${PROJECT_SOURCE_DIR}/cmake/DiscoverTests.cmake\")\n")
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${PROJECT_BINARY_DIR}/test_${layer}.cmake")
+  endif()
 
-file(GLOB hone_test_scripts CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/tools/*.sh")
-foreach(script IN LISTS hone_test_scripts)
-  get_filename_component(name "${script}" NAME_WE)
-  add_test(NAME "tools: ${name}" COMMAND bash "${script}")
-  set_tests_properties("tools: ${name}" PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77
-    ENVIRONMENT "HONE=$<TARGET_FILE:hone_tool>;SOURCES=${PROJECT_SOURCE_DIR}")
-  file(STRINGS "${script}" slow REGEX "^# slow")
-  if(slow)
-    set_tests_properties("tools: ${name}" PROPERTIES LABELS slow)
-  endif()
+  file(GLOB scripts CONFIGURE_DEPENDS "${folder}/*.sh")
+  foreach(script IN LISTS scripts)
+    get_filename_component(name "${script}" NAME_WE)
+    file(STRINGS "${script}" slow REGEX "^# slow")
+    set(labels "${layer}")
+    if(slow)
+      list(APPEND labels slow)
+    endif()
+    add_test(NAME "${layer}: ${name}" COMMAND bash "${script}")
+    set_tests_properties("${layer}: ${name}" PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77 LABELS "${labels}"
+      ENVIRONMENT "HONE=$<TARGET_FILE:hone_tool>;SOURCES=${PROJECT_SOURCE_DIR};BUILD=${PROJECT_BINARY_DIR}")
+  endforeach()
 endforeach()

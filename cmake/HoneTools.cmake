@@ -1,4 +1,5 @@
 # The command: one binary, also under one name a tool.
+find_package(CLI11 REQUIRED CONFIG)
 file(GLOB hone_tool_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/*.cpp")
 set(hone_commands convert prune quantize finetune validate run inspect)
 
