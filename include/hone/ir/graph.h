@@ -73,6 +73,14 @@ class Value {
   bool is_declared() const { return declared_; }
   void declare() { declared_ = true; info_.reset(); }
   void undeclare() { declared_ = false; info_.reset(); }
+  // Takes over how `other` is declared: for the value that becomes a graph output in its place.
+  void adopt_declaration(Value& other) {
+    declared_ = other.declared_;
+    info_ = std::move(other.info_);
+    declaration_order_ = other.declaration_order_;
+    other.declared_ = false;
+    other.declaration_order_ = -1;
+  }
 
  private:
   friend class Graph;
