@@ -33,7 +33,7 @@ struct Array {
   ir::ElementType type = ir::ElementType::undefined;
   ir::Dims dims;
   std::byte* data = nullptr;
-  std::shared_ptr<const void> owner;  // keeps the memory alive; null: the session's arena does
+  std::shared_ptr<const void> owner;  // a hone::Buffer that keeps the memory alive; null: the session's arena does
   std::shared_ptr<std::vector<std::string>> strings;
   std::shared_ptr<const Layout> layout;
 
@@ -72,6 +72,7 @@ class Context {
   // As it lies in memory, perhaps with a layout.
   virtual const Array& raw_input(std::size_t index) { return input(index); }
   virtual const ir::Datum& datum(std::size_t index) = 0;  // an input of any kind
+  virtual bool is_tensor(std::size_t index) = 0;          // present, and no sequence, optional or map
 
   virtual std::size_t output_count() const = 0;
   virtual bool wants_output(std::size_t index) const = 0; // somebody reads it

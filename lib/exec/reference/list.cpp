@@ -1,0 +1,14 @@
+#include "exec/reference/list.h"
+
+#include <vector>
+
+namespace hone::exec {
+
+std::span<const std::span<const KernelEntry>> reference_kernels() {
+  static const std::vector<std::span<const KernelEntry>> families = {
+      identity_kernels(),
+  };
+  return families;
+}
+
+}  // namespace hone::exec
