@@ -19,7 +19,7 @@ enum class ElementType : std::int32_t {
 
 // ONNX's name in lower case ("float", "int64", "bfloat16", "float8e4m3fn"); "undefined" for a number unknown here.
 std::string_view name(ElementType type);
-std::optional<ElementType> parse_element_type(std::string_view name);
+std::optional<ElementType> parse_element_type(std::string_view name);  // also "float32", "float64", "boolean", "half"
 bool is_known(ElementType type);  // one of the enumerators, and not undefined
 
 std::size_t bit_width(ElementType type);  // 0 for string and undefined; 1 byte for boolean

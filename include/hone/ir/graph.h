@@ -49,16 +49,19 @@ class Value {
  public:
   const std::string& name() const { return name_; }
   Graph& graph() const { return *graph_; }  // where it is defined
-  Node* producer() const { return producer_; }       // null: a graph input, an initializer, or an outer-scope stand-in
+  Node* producer() const { return producer_; }       // null: a graph input or an initializer
   std::size_t output_index() const { return output_index_; }
 
-  // Uses by nodes, in this graph and in subgraphs. Graph outputs are not among them: see is_graph_output().
+  // Uses by nodes, in this graph and in subgraphs, in no order that means anything. Graph outputs are not among them:
+  // see is_graph_output(). Whoever changes uses while walking over them walks over a copy.
   std::span<const Use> uses() const { return uses_; }
-  bool has_uses() const { return !uses_.empty() || output_count_ > 0; }
+  bool has_uses() const { return !uses_.empty() || !output_of_.empty(); }
   // The single use by a node, if that is all there is (not also a graph output).
-  const Use* only_use() const { return uses_.size() == 1 && output_count_ == 0 ? &uses_[0] : nullptr; }
+  const Use* only_use() const { return uses_.size() == 1 && output_of_.empty() ? &uses_[0] : nullptr; }
   bool is_graph_input() const { return is_input_; }
-  bool is_graph_output() const { return output_count_ > 0; }
+  bool is_graph_output() const { return !output_of_.empty(); }
+  // The graphs this is an output of, once for each output slot: its own, or subgraphs that pass it through.
+  std::span<Graph* const> output_of() const { return output_of_; }
 
   const Tensor* initializer() const { return initializer_.get(); }
   const SparseTensor* sparse_initializer() const { return sparse_.get(); }
@@ -67,7 +70,9 @@ class Value {
   const Type& type() const { return type_; }
   const std::optional<Shape>& shape() const { return type_.shape; }
   ElementType element_type() const { return type_.element; }
-  void set_type(Type type);  // inference: does not touch the declaration of a graph input or output
+  // For inference. The declaration of a graph input or output stays as the file has it; one of an intermediate value
+  // that the new type makes stale is derived from type() by the writer.
+  void set_type(Type type);
   // Whether the file declares it, and how. declare() makes the writer derive the declaration from type().
   const ValueInfo* info() const { return info_.get(); }
   bool is_declared() const { return declared_; }
@@ -86,6 +91,10 @@ class Value {
   friend class Graph;
   friend class Node;
   friend struct GraphAccess;  // the onnx reader: order of declarations
+  friend struct Cloner;
+  friend struct Verifier;
+  friend void verify(const Graph& graph);
+  friend const Tensor* constant(const Value* value);
   Value() = default;
 
   std::string name_;
@@ -93,7 +102,7 @@ class Value {
   Node* producer_ = nullptr;
   std::size_t output_index_ = 0;
   std::vector<Use> uses_;  // unordered; each slot knows its place here
-  std::uint32_t output_count_ = 0;
+  std::vector<Graph*> output_of_;
   bool is_input_ = false;
   bool declared_ = false;
   std::int64_t declaration_order_ = -1;  // place in value_info; new ones come last
@@ -102,6 +111,7 @@ class Value {
   std::unique_ptr<ValueInfo> info_;
   Type type_;
   std::size_t initializer_index_ = 0;
+  mutable std::unique_ptr<const Tensor> materialized_;  // constant() of a Constant node's value_int, value_floats ...
 };
 
 class Node {
@@ -126,10 +136,11 @@ class Node {
 
   std::size_t output_count() const { return outputs_.size(); }
   Value* output(std::size_t index = 0) const { return index < outputs_.size() ? outputs_[index] : nullptr; }
-  // A new value for the output slot (grows with empty slots); named by the graph if `name` is empty.
+  // A new value for the output slot (grows with empty slots); named by the graph if `name` is empty. No value of this
+  // very graph may have the name; one of a graph around it may (files do that), as long as nothing in here uses it.
   Value* add_output(std::string name = "");
   Value* set_output(std::size_t index, std::string name);
-  void drop_output(std::size_t index);              // it must have no uses; the slot becomes empty
+  void drop_output(std::size_t index);  // it must have no uses; the slot becomes empty, empty ones at the end go
 
   const std::vector<Attribute>& attributes() const { return attributes_; }
   std::vector<Attribute>& attributes() { return attributes_; }
@@ -144,7 +155,7 @@ class Node {
   std::vector<float> floats_or(std::string_view name, std::vector<float> fallback) const;
   const Tensor* tensor(std::string_view name) const;
   Graph* subgraph(std::string_view name) const;
-  void set_attribute(std::string name, Attribute::Payload payload);  // replaces or appends
+  void set_attribute(std::string name, Attribute::Payload payload);  // replaces (rest and all) or appends
   void remove_attribute(std::string_view name);
   bool has_subgraphs() const;
   // Calls f(Graph&) for each subgraph of the attributes, in order.
@@ -168,7 +179,11 @@ class Node {
  private:
   friend class Graph;
   friend class Value;
+  friend struct Cloner;
+  friend struct Verifier;
   Node() = default;
+
+  void drop_use(std::size_t index);  // empties the slot
 
   struct Slot {
     Value* value = nullptr;
@@ -206,15 +221,18 @@ class Graph {
   std::span<Value* const> inputs() const { return inputs_; }
   std::span<Value* const> outputs() const { return outputs_; }
   Value* add_input(std::string name, Type type = {});
-  void remove_input(std::size_t index);          // it must have no uses and not be an output
+  // It must have no uses and not be an output; one with an initializer may, and stays as a plain initializer.
+  void remove_input(std::size_t index);
   void add_output(Value* value);                 // declared in this graph or around it
   void set_output(std::size_t index, Value* value);
   void remove_output(std::size_t index);
 
   // Initializers, in order. An initializer that is also a graph input can be overridden by the caller.
   std::vector<Value*> initializers() const;
-  Value* add_initializer(std::string name, Tensor tensor);        // a fresh name derived from `name` if that is taken
-  Value* add_sparse_initializer(std::string name, SparseTensor tensor);
+  // A fresh name derived from `name` if that is taken (in a subgraph: in it or around it, siblings may have it too).
+  // `exact`: taken in this very graph is an error, and shadowing a name from around it is allowed; for readers.
+  Value* add_initializer(std::string name, Tensor tensor, bool exact = false);
+  Value* add_sparse_initializer(std::string name, SparseTensor tensor, bool exact = false);
   void set_initializer(Value& value, Tensor tensor);              // new contents, or turns a plain input's default on
   void remove_initializer(Value& value);                          // the value goes if it is no graph input; no uses then
 
@@ -222,7 +240,8 @@ class Graph {
   Node* first() const { return first_; }
   Node* last() const { return last_; }
   std::size_t node_count() const { return node_count_; }
-  // for (Node& node : graph.nodes()): the current node may be erased by the body, later ones may be inserted.
+  // for (Node& node : graph.nodes()): the current node may be erased by the body, but not the one after it; nodes may be
+  // inserted (one put right behind the current node is not visited).
   class NodeRange;
   NodeRange nodes() const;
   // A node without inputs and outputs; `before` null: at the end. Add inputs and outputs afterwards.
@@ -231,7 +250,8 @@ class Graph {
                std::string domain = "");
   void move_before(Node& node, Node* before);
   void erase(Node& node);  // its outputs must have no uses
-  // Sorts so that producers come before users; false if there is a cycle (the graph is then as it was).
+  // Sorts so that producers come before users, keeping the order where it is free; false if there is a cycle (the graph
+  // is then as it was). Subgraphs are not sorted; what they use counts as used by their node.
   [[nodiscard]] bool sort();
 
   // Values.
@@ -239,12 +259,18 @@ class Graph {
   Value* find_in_scope(std::string_view name) const; // here or in a graph around it
   // All values defined here (inputs, initializers, outputs of nodes), unordered.
   void for_each_value(const std::function<void(Value&)>& f) const;
-  // `name` if nobody in the model uses it, else name_1, name_2 ...
+  // `name` ("value" if empty) if nobody in the model uses it, else name_1, name_2 ... Near O(1) however often asked. The
+  // name is not reserved. Not for several threads at once.
   std::string fresh_name(std::string_view name) const;
   void rename(Value& value, std::string name);       // the name must be free in scope
-  void exchange_names(Value& a, Value& b);           // so that a graph output can keep its name on another value
-  // Every use, and graph outputs if `outputs`, moves over to `replacement` (which must be visible at each of them).
+  void exchange_names(Value& a, Value& b);           // O(1); so that a graph output can keep its name on another value
+  // Every use, and graph outputs if `outputs`, moves over to `replacement` (which must be visible at each of them; that it
+  // is defined before them is not checked here but by verify()). A graph output slot then refers to the replacement and
+  // is called what that is called: whoever must keep the name of an output calls exchange_names afterwards, as
+  // rewrite::Rewriter does.
   void replace_all_uses(Value& value, Value& replacement, bool outputs = true);
+  // The uses by nodes for which `chosen` says so; for example all but that of the node that makes the replacement.
+  void replace_uses_if(Value& value, Value& replacement, const std::function<bool(const Use&)>& chosen);
 
   // Serialized GraphProto fields the IR does not model: doc_string, quantization_annotation, metadata_props, unknown.
   const std::string& rest() const { return rest_; }
@@ -256,9 +282,22 @@ class Graph {
   friend class Node;
   friend class Value;
   friend struct GraphAccess;
+  friend struct Cloner;
+  friend struct Verifier;
+  friend void verify(const Graph& graph);
 
   Value* make_value(std::string name);
   void destroy(Value* value);
+  std::string initializer_name(std::string name, bool exact) const;
+  void enlist_initializer(Value& value);
+  void delist_initializer(Value& value);
+  void refer_output(Value* value);            // this graph has one more output slot that holds value
+  void unrefer_output(Value* value);
+  void link(Node& node, Node* before);        // into the list, with a position
+  void unlink(Node& node);
+  void make_room(Node& node);                 // renumbers around it so that there is a free position behind it
+  void unshadow(Value& value, const Graph& user);  // renames values that would catch value's name on its way to user
+  void rename_in_table(Value& value, std::string name);
 
   std::string name_;
   Node* parent_ = nullptr;
@@ -266,6 +305,7 @@ class Graph {
   std::unordered_map<std::string_view, Value*> by_name_;  // keys point into the values
   std::vector<Value*> inputs_, outputs_;
   std::vector<Value*> initializers_;  // null where one was removed
+  std::size_t removed_initializers_ = 0;
   Node* first_ = nullptr;
   Node* last_ = nullptr;
   std::size_t node_count_ = 0;
@@ -311,26 +351,38 @@ void Node::for_each_subgraph(F&& f) const {
   }
 }
 
+// The node of `graph` that is `node` or has it in a subgraph, at any depth: the place where what `node` uses from `graph`
+// must be defined before. Null if `graph` does not enclose it.
+Node* ancestor_in(const Graph& graph, Node& node);
+
 // The tensor a value always has: an initializer that no caller can override, or the output of a Constant node with a
-// dense value. Null otherwise. The pointer lives as long as the value; small Constant attributes (value_int, ...) are
-// materialized by the reader's normalization, see onnx/read.h.
+// dense value. Null otherwise, and for a null value. For the short forms of Constant (value_int, value_floats ...) a tensor
+// is made on the first call and kept with the value; the node stays as it was read. The pointer lives until the
+// initializer or the attribute changes. Safe to call from several threads while nobody changes the graph.
 const Tensor* constant(const Value* value);
-// For small integer constants (axes, shapes, pads): the elements, or nullopt.
+// For small integer constants (axes, shapes, pads) of up to `limit` elements: the elements, or nullopt.
 std::optional<std::vector<std::int64_t>> constant_ints(const Value* value, std::int64_t limit = 4096);
 std::optional<double> constant_scalar(const Value* value);  // one element, any number type
 
-// Copies nodes [first, last] of `from` or all of it into `to` before `before`. `map` holds the stand-ins of values
-// defined outside what is copied (outer values not in it stay themselves) and receives those of everything copied.
+// Copies of a node, of a graph's contents or of a graph as a subgraph of `new_parent`. `map` holds the stand-ins of values
+// defined outside what is copied (outer values not in it stay themselves) and receives those of everything copied. A copy
+// keeps its name where that is free, and has a name derived from it elsewhere. Tensors are shared.
 using ValueMap = std::unordered_map<const Value*, Value*>;
 Node& clone_into(const Node& node, Graph& to, Node* before, ValueMap& map);
+// All nodes and initializers; `map` must hold all graph inputs. For inlining a branch or a function.
+void clone_into(const Graph& from, Graph& to, Node* before, ValueMap& map);
 std::unique_ptr<Graph> clone_subgraph(const Graph& graph, Node& new_parent, ValueMap& map);
+// A whole main graph or function body, with exactly the names it has.
+std::unique_ptr<Graph> clone_graph(const Graph& graph);
+// The attribute for `owner`, with copies of its subgraphs.
+Attribute clone_attribute(const Attribute& attribute, Node& owner, ValueMap& map);
 
 // Calls f(Graph&) for `graph` and every graph inside it, outer first.
 void for_each_graph(Graph& graph, const std::function<void(Graph&)>& f);
 std::size_t total_node_count(const Graph& graph);  // with subgraphs
 
-// All invariants of the data structure (chains, positions, names, scopes); raises internal naming the first one broken.
-// For tests, --verify-passes and debug builds.
+// All invariants of the data structure (chains, positions, names, scopes), here and in all graphs inside; raises internal
+// naming the first one broken. For tests, --verify-passes and debug builds.
 void verify(const Graph& graph);
 
 }  // namespace hone::ir

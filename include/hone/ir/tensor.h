@@ -76,7 +76,8 @@ class Tensor {
 
   // Any range of the bytes, from wherever they are.
   void read(std::uint64_t offset, std::span<std::byte> out) const;
-  // The same tensor with its bytes in memory (itself if they are).
+  // The same tensor with its bytes in memory (itself if they are). Booleans from files become 0 or 1, so that data<bool>()
+  // is safe.
   Tensor loaded() const;
   // Same bytes under other dimensions of the same element count.
   Tensor reshaped(Dims dims) const;
@@ -86,15 +87,18 @@ class Tensor {
   // Only for loaded tensors.
   std::span<const std::byte> bytes() const;
   std::span<std::byte> mutable_bytes();  // the bytes must not be shared with another Tensor
+  // Elements as T, which must match type() in size (any one-byte T for sub-byte types), at an aligned address; raises
+  // internal otherwise.
   template <typename T>
-  std::span<const T> data() const;       // aligned, T must match type() in size
+  std::span<const T> data() const;
   template <typename T>
   std::span<T> mutable_data();
   const std::shared_ptr<const std::vector<std::string>>& string_values() const { return strings_; }
   const SharedBuffer& buffer() const { return buffer_; }
 
-  // All elements, converted: any integer or boolean type to int64, any number type to double or float. Loads a copy.
-  std::vector<std::int64_t> to_ints() const;    // raises bad_input for other types
+  // All elements, converted: any integer or boolean type to int64, any number type to double or float (real ones only).
+  // Reads files in windows.
+  std::vector<std::int64_t> to_ints() const;    // raises bad_input for other types, and for uint64 past int64
   std::vector<double> to_doubles() const;
   std::vector<float> to_floats() const;
 
@@ -106,6 +110,9 @@ class Tensor {
   std::shared_ptr<const std::string> rest;
 
  private:
+  Tensor(ElementType type, Dims dims);  // checks them
+  void check_view(std::size_t element_size, std::size_t alignment) const;
+
   ElementType type_ = ElementType::undefined;
   Dims dims_;
   SharedBuffer buffer_;
@@ -120,8 +127,9 @@ bool equal(const Tensor& a, const Tensor& b);
 // Equal tensors have equal fingerprints; made from type, dims and a few sampled windows, never all bytes.
 std::uint64_t fingerprint(const Tensor& tensor);
 
-// The one value that all elements of a tensor with at least one element have; nullopt otherwise. Stops at the first
-// that differs.
+// The one value that all elements of a tensor with at least one element have; nullopt otherwise, and if T is not the
+// tensor's type. Stops at the first that differs. Elements are compared by their bits (0.0 and -0.0 differ, NaNs with the
+// same bits don't), booleans by truth. For all T with an element_type_of.
 template <typename T>
 std::optional<T> uniform(const Tensor& tensor);
 
@@ -144,12 +152,14 @@ Tensor Tensor::scalar(T value) {
 
 template <typename T>
 std::span<const T> Tensor::data() const {
+  check_view(sizeof(T), alignof(T));
   const auto raw = bytes();
   return {reinterpret_cast<const T*>(raw.data()), raw.size() / sizeof(T)};
 }
 
 template <typename T>
 std::span<T> Tensor::mutable_data() {
+  check_view(sizeof(T), alignof(T));
   const auto raw = mutable_bytes();
   return {reinterpret_cast<T*>(raw.data()), raw.size() / sizeof(T)};
 }

@@ -1,0 +1,88 @@
+// Values: types, and moving uses from one to another.
+//
+// Not handled: whether a replacement is defined before the uses it takes over; verify() checks, since rewrites pass
+// through states where it is not.
+#include <utility>
+
+#include "hone/ir/graph.h"
+#include "names.h"
+
+namespace hone::ir {
+
+void Value::set_type(Type type) {
+  // A declaration that no longer says what the type says would be written as it was read: drop it.
+  if (info_ && !is_input_ && output_of_.empty() && !identical(type, type_)) info_.reset();
+  type_ = std::move(type);
+}
+
+void Graph::rename_in_table(Value& value, std::string name) {
+  names_->remove(value.name_);
+  by_name_.erase(value.name_);
+  value.name_ = std::move(name);
+  names_->add(value.name_);
+  by_name_.emplace(value.name_, &value);
+}
+
+void Graph::rename(Value& value, std::string name) {
+  if (value.graph_ != this) return value.graph_->rename(value, std::move(name));
+  if (name == value.name_) return;
+  if (name.empty()) fail(ErrorKind::internal, "an empty name for {}", quoted(value.name_));
+  if (find_in_scope(name)) fail(ErrorKind::internal, "the name {} is taken", quoted(name));
+  rename_in_table(value, std::move(name));
+  if (names_->count(value.name_) > 1) {
+    for (const Use& use : std::vector<Use>(value.uses_)) unshadow(value, use.node->graph());
+    for (const Graph* user : std::vector<Graph*>(value.output_of_)) unshadow(value, *user);
+  }
+}
+
+void Graph::exchange_names(Value& a, Value& b) {
+  if (&a == &b) return;
+  Graph& of_a = *a.graph_;
+  Graph& of_b = *b.graph_;
+  const bool repeated = names_->count(a.name_) > 1 || names_->count(b.name_) > 1;
+  if (&of_a != &of_b && repeated) {
+    fail(ErrorKind::internal, "exchanging the names {} and {} between graphs, and others have them too", quoted(a.name_),
+         quoted(b.name_));
+  }
+  of_a.by_name_.erase(a.name_);
+  of_b.by_name_.erase(b.name_);
+  a.name_.swap(b.name_);
+  of_a.by_name_.emplace(a.name_, &a);
+  of_b.by_name_.emplace(b.name_, &b);
+  if (!repeated) return;
+  for (Value* value : {&a, &b}) {
+    for (const Use& use : std::vector<Use>(value->uses_)) unshadow(*value, use.node->graph());
+    for (const Graph* user : std::vector<Graph*>(value->output_of_)) unshadow(*value, *user);
+  }
+}
+
+void Graph::unshadow(Value& value, const Graph& user) {
+  for (const Graph* graph = &user; graph != value.graph_; graph = graph->parent_graph()) {
+    if (Value* other = graph->find(value.name_)) other->graph_->rename_in_table(*other, fresh_name(other->name_));
+  }
+}
+
+void Graph::replace_uses_if(Value& value, Value& replacement, const std::function<bool(const Use&)>& chosen) {
+  if (&value == &replacement) return;
+  for (const Use& use : std::vector<Use>(value.uses_)) {
+    if (chosen(use)) use.node->set_input(use.index, &replacement);
+  }
+}
+
+void Graph::replace_all_uses(Value& value, Value& replacement, bool outputs) {
+  if (&value == &replacement) return;
+  // From the back, so that what is left in value.uses_ stays where it is.
+  while (!value.uses_.empty()) {
+    const Use use = value.uses_.back();
+    use.node->set_input(use.index, &replacement);
+  }
+  if (!outputs) return;
+  while (!value.output_of_.empty()) {
+    Graph& user = *value.output_of_.back();
+    for (std::size_t i = 0; i < user.outputs_.size(); ++i) {
+      if (user.outputs_[i] == &value) user.set_output(i, &replacement);
+    }
+  }
+}
+
+}  // namespace hone::ir
