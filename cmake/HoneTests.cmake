@@ -5,18 +5,18 @@
 # them out.
 find_package(Catch2 2.13 REQUIRED CONFIG)
 
-# tests/support/ holds what tests share, and their main.
-file(GLOB hone_test_support CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/*.cpp")
+# tests/testing/ holds what tests share, and their main.
+file(GLOB hone_test_support CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/testing/*.cpp")
 add_library(hone_test_support OBJECT ${hone_test_support})
 target_link_libraries(hone_test_support PUBLIC
   hone::hone hone_compiler Catch2::Catch2 ONNX::onnx protobuf::libprotobuf Eigen3::Eigen ZLIB::ZLIB PkgConfig::libzip
   Threads::Threads)
 # Tests may look into a layer, at its private headers.
-target_include_directories(hone_test_support PUBLIC "${PROJECT_SOURCE_DIR}/tests/support" "${PROJECT_SOURCE_DIR}/lib")
+target_include_directories(hone_test_support PUBLIC "${PROJECT_SOURCE_DIR}/tests/testing" "${PROJECT_SOURCE_DIR}/lib")
 target_include_directories(hone_test_support SYSTEM PUBLIC "${hone_proto_dir}")
 target_compile_definitions(hone_test_support PUBLIC $<$<BOOL:${HONE_ONEDNN}>:HONE_ONEDNN=1>)
 # Only here: the path of this checkout in every command would keep checkouts from sharing ccache.
-set_source_files_properties("${PROJECT_SOURCE_DIR}/tests/support/sources.cpp" PROPERTIES
+set_source_files_properties("${PROJECT_SOURCE_DIR}/tests/testing/sources.cpp" PROPERTIES
   COMPILE_DEFINITIONS "HONE_SOURCES=\"${PROJECT_SOURCE_DIR}\"")
 
 file(GLOB hone_test_folders LIST_DIRECTORIES true CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/*")
@@ -26,7 +26,7 @@ foreach(folder IN LISTS hone_test_folders)
   if(NOT HONE_ONEDNN)
     list(FILTER sources EXCLUDE REGEX "/tests/exec/onednn/")
   endif()
-  if(sources AND NOT layer STREQUAL "support")
+  if(sources AND NOT layer STREQUAL "testing")
     add_executable(test_${layer} ${sources})
     target_link_libraries(test_${layer} PRIVATE hone_test_support)
     file(WRITE "${PROJECT_BINARY_DIR}/test_${layer}.cmake"

@@ -30,8 +30,8 @@ using SharedBuffer = std::shared_ptr<Buffer>;
 // The most bytes that all Buffers together may hold; 0 is no limit. Tools set it from --max-memory.
 void set_memory_limit(std::uint64_t bytes);
 std::uint64_t memory_limit();
-std::uint64_t memory_in_use();   // bytes held by Buffers now
-std::uint64_t memory_peak();     // the most they held at once since reset_memory_peak()
+std::uint64_t memory_in_use();  // bytes held by Buffers now
+std::uint64_t memory_peak();    // the most they held at once since reset_memory_peak()
 void reset_memory_peak();
 
 // Raises resource_limit, naming `what`, if `bytes` more would pass the limit. Call before an allocation whose size a

@@ -9,6 +9,7 @@
 #include <fmt/core.h>
 
 #include <exception>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,7 +44,7 @@ class Error : public std::exception {
 };
 
 int exit_code(ErrorKind kind);
-const char* kind_name(ErrorKind kind);
+const char* kind_name(ErrorKind kind);  // "bad input", for reports
 
 template <typename... Args>
 [[noreturn]] void fail(ErrorKind kind, fmt::format_string<Args...> format, Args&&... args) {
@@ -61,6 +62,12 @@ template <typename... Args>
 [[noreturn]] void usage_error(fmt::format_string<Args...> format, Args&&... args) {
   throw Error(ErrorKind::usage, fmt::format(format, std::forward<Args>(args)...));
 }
+// An io error that ends with what the system says about `code`, an errno: "opening m.onnx: No such file or directory".
+template <typename... Args>
+[[noreturn]] void io_error(int code, fmt::format_string<Args...> format, Args&&... args);
+
+// The system's words for an errno.
+std::string errno_text(int code);
 
 // Runs `body`; an Error that leaves it gets the context that `describe()` returns (called only then). std::bad_alloc
 // becomes a resource_limit Error.
@@ -71,11 +78,21 @@ decltype(auto) in_context(Describe&& describe, Body&& body) {
   } catch (Error& error) {
     error.prepend(describe());
     throw;
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorKind::resource_limit, "out of memory").prepend(describe());
   }
 }
 
 // A name from a file, ready to be printed: in single quotes, control characters, invalid UTF-8 and quotes escaped,
 // cut after 120 characters.
 std::string quoted(std::string_view name);
+
+// Text that may hold anything, as one line that a terminal can't misread: as quoted(), but without quotes and uncut.
+std::string printable(std::string_view text);
+
+template <typename... Args>
+[[noreturn]] void io_error(int code, fmt::format_string<Args...> format, Args&&... args) {
+  throw Error(ErrorKind::io, fmt::format(format, std::forward<Args>(args)...) + ": " + errno_text(code));
+}
 
 }  // namespace hone

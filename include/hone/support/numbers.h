@@ -9,13 +9,27 @@
 
 namespace hone {
 
-struct float16 { std::uint16_t bits = 0; };
-struct bfloat16 { std::uint16_t bits = 0; };
-struct float8e4m3fn { std::uint8_t bits = 0; };
-struct float8e4m3fnuz { std::uint8_t bits = 0; };
-struct float8e5m2 { std::uint8_t bits = 0; };
-struct float8e5m2fnuz { std::uint8_t bits = 0; };
-struct float8e8m0 { std::uint8_t bits = 0; };
+struct float16 {
+  std::uint16_t bits = 0;
+};
+struct bfloat16 {
+  std::uint16_t bits = 0;
+};
+struct float8e4m3fn {
+  std::uint8_t bits = 0;
+};
+struct float8e4m3fnuz {
+  std::uint8_t bits = 0;
+};
+struct float8e5m2 {
+  std::uint8_t bits = 0;
+};
+struct float8e5m2fnuz {
+  std::uint8_t bits = 0;
+};
+struct float8e8m0 {
+  std::uint8_t bits = 0;
+};
 
 float to_float(float16 value);
 float to_float(float8e4m3fn value);

@@ -15,13 +15,15 @@ namespace hone {
 
 // A sequential byte sink. For a path: a temporary file in the same folder with permissions by umask, that commit()
 // syncs and renames into place (the folder is synced too); without commit() it goes away, and an old file at the path
-// stays as it was. For "-": standard output (refused with usage when it is a terminal); commit() flushes. Every failed
-// write raises io at once (a closed pipe: signal semantics are left to the tool). Temporaries that a killed process left
-// for the same path are removed by the next one.
+// stays as it was. A symbolic link at the path stays and the file it leads to is replaced. Devices, FIFOs, /dev/stdout
+// and /dev/fd/N are written directly, as "-" is: standard output (refused with usage when it is a terminal); commit()
+// flushes. A failed write raises io, no later than commit(). A pipe that nobody reads raises SIGPIPE, which ends a tool
+// with status 141 unless the signal is ignored: then it is an io error. Temporaries that a killed process left for the
+// same path are removed by the next one.
 class Output {
  public:
   static std::unique_ptr<Output> to_path(const std::string& path);
-  static std::unique_ptr<Output> to_string(std::string& target);  // for tests and library users
+  static std::unique_ptr<Output> to_string(std::string& target);  // for tests and library users; cleared first
 
   virtual ~Output() = default;
   virtual void write(std::span<const std::byte> bytes) = 0;

@@ -14,10 +14,10 @@ class Random {
  public:
   explicit Random(std::uint64_t seed, std::uint64_t stream = 0) : seed_(seed), stream_(stream) {}
 
-  std::uint32_t bits();                        // 32 random bits
-  double uniform();                            // [0, 1), 53 bits
-  double normal();                             // mean 0, variance 1 (Box-Muller)
-  std::uint64_t below(std::uint64_t bound);    // [0, bound), unbiased; bound > 0
+  std::uint32_t bits();                      // 32 random bits
+  double uniform();                          // [0, 1), 53 bits
+  double normal();                           // mean 0, variance 1 (Box-Muller)
+  std::uint64_t below(std::uint64_t bound);  // [0, bound), unbiased; bound > 0
 
   std::uint64_t position() const { return position_; }
   void seek(std::uint64_t position) { position_ = position; }  // to resume

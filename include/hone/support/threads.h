@@ -6,7 +6,10 @@
 
 namespace hone {
 
-void set_threads(int count);  // 0: as many as the process may use; tools set it from --threads
+// 0: as many as the process may use, by its CPU affinity and the CPU quota of its control group; tools set it from
+// --threads.
+void set_threads(int count);
+// How many; also tells OpenMP, for the calling thread, so that oneDNN calls that follow use as many.
 int threads();
 
 // Calls body(begin, end) for ranges that cover [0, count), on up to threads() threads, no range shorter than `grain`

@@ -1,0 +1,78 @@
+// Buffers: memory aligned to cache lines, counted across the process.
+//
+// Not counted: memory of the standard containers, of protobuf and of oneDNN's own scratch. Freed blocks go back to the
+// allocator, which maps large ones and returns them to the system.
+#include "hone/support/buffer.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <limits>
+#include <string>
+
+#include "hone/support/error.h"
+#include "hone/support/text.h"
+
+namespace hone {
+namespace {
+
+constexpr std::size_t alignment = 64;
+// No allocation can be larger, and sums of two sizes below it don't wrap.
+constexpr std::uint64_t largest = std::numeric_limits<std::ptrdiff_t>::max() - alignment;
+
+std::atomic<std::uint64_t> limit{0};
+std::atomic<std::uint64_t> in_use{0};
+std::atomic<std::uint64_t> peak{0};
+
+[[noreturn]] void refuse(std::uint64_t bytes, const char* what) {
+  fail(ErrorKind::resource_limit, "{} needs {} of memory: with {} in use that passes the limit of {} (--max-memory)",
+       what, human_bytes(bytes), human_bytes(in_use.load()), human_bytes(limit.load()));
+}
+
+// Adds to the count, where the limit allows it.
+bool reserve(std::uint64_t bytes) {
+  std::uint64_t held = in_use.load(std::memory_order_relaxed);
+  do {
+    const std::uint64_t most = limit.load(std::memory_order_relaxed);
+    if (most != 0 && (held > most || bytes > most - held)) return false;
+  } while (!in_use.compare_exchange_weak(held, held + bytes, std::memory_order_relaxed));
+  const std::uint64_t now = held + bytes;
+  std::uint64_t before = peak.load(std::memory_order_relaxed);
+  while (before < now && !peak.compare_exchange_weak(before, now, std::memory_order_relaxed)) {
+  }
+  return true;
+}
+
+}  // namespace
+
+Buffer::Buffer(std::size_t size) : size_(size) {
+  if (size > largest) fail(ErrorKind::resource_limit, "{} bytes of memory are more than any process can hold", size);
+  if (!reserve(size)) refuse(size, "a buffer");
+  // At least one line, so that data() is never null: memcpy of nothing from null is undefined.
+  const std::size_t rounded = (size + alignment - (size == 0 ? 0 : 1)) / alignment * alignment;
+  data_ = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+  if (data_ == nullptr) {
+    in_use -= size;
+    fail(ErrorKind::resource_limit, "the system has no {} of memory more ({} in use)", human_bytes(size),
+         human_bytes(in_use.load()));
+  }
+}
+
+Buffer::~Buffer() {
+  std::free(data_);
+  in_use -= size_;
+}
+
+void set_memory_limit(std::uint64_t bytes) { limit = bytes; }
+std::uint64_t memory_limit() { return limit; }
+std::uint64_t memory_in_use() { return in_use; }
+std::uint64_t memory_peak() { return peak; }
+void reset_memory_peak() { peak = in_use.load(); }
+
+void require_memory(std::uint64_t bytes, const char* what) {
+  const std::uint64_t most = limit.load();
+  const std::uint64_t held = in_use.load();
+  if (bytes > largest) fail(ErrorKind::resource_limit, "{} needs more memory than any process can hold", what);
+  if (most != 0 && (held > most || bytes > most - held)) refuse(bytes, what);
+}
+
+}  // namespace hone

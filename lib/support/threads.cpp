@@ -1,0 +1,82 @@
+// Threads: how many, loops over ranges, interrupts.
+//
+// Not handled: work stealing between ranges, nested parallelism, CPU affinity of single threads.
+#include "hone/support/threads.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <exception>
+
+#include "hone/support/error.h"
+#include "support/cpu_count.h"
+
+namespace hone {
+namespace {
+
+std::atomic<int> wanted{0};
+std::atomic<int> caught{0};
+static_assert(std::atomic<int>::is_always_lock_free, "a signal handler sets it");
+
+int available() {
+  static const int count = usable_cpus();
+  return count;
+}
+
+}  // namespace
+
+void set_threads(int count) { wanted = std::max(count, 0); }
+
+int threads() {
+  const int set = wanted.load(std::memory_order_relaxed);
+  const int count = set > 0 ? set : available();
+#ifdef _OPENMP
+  // A setting of the calling thread, which may be a new one.
+  if (!omp_in_parallel() && omp_get_max_threads() != count) omp_set_num_threads(count);
+#endif
+  return count;
+}
+
+void parallel_for(std::int64_t count, std::int64_t grain, const std::function<void(std::int64_t, std::int64_t)>& body) {
+  if (count <= 0) return;
+  grain = std::max<std::int64_t>(grain, 1);
+#ifdef _OPENMP
+  const std::int64_t most = count <= grain || omp_in_parallel() ? 1 : threads();
+  if (most > 1) {
+    const std::int64_t length = std::max(grain, (count - 1) / most + 1);
+    const std::int64_t ranges = (count - 1) / length + 1;
+    std::exception_ptr error;
+    std::atomic<bool> failed{false};
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(ranges))
+    for (std::int64_t range = 0; range < ranges; ++range) {
+      if (failed.load(std::memory_order_relaxed)) continue;
+      try {
+        body(range * length, std::min(count, range * length + length));
+      } catch (...) {
+        if (!failed.exchange(true)) error = std::current_exception();
+      }
+    }
+    if (error) std::rethrow_exception(error);
+    return;
+  }
+#endif
+  body(0, count);
+}
+
+void request_interrupt(int signal) { caught.store(signal, std::memory_order_relaxed); }
+int interrupt_signal() { return caught.load(std::memory_order_relaxed); }
+
+void check_interrupt() {
+  const int signal = interrupt_signal();
+  if (signal == 0) return;
+  fail(ErrorKind::interrupted, "{}",
+       signal == SIGINT    ? "interrupted (SIGINT)"
+       : signal == SIGTERM ? "terminated (SIGTERM)"
+                           : fmt::format("stopped by signal {}", signal));
+}
+
+}  // namespace hone
