@@ -73,9 +73,9 @@ TEST_CASE("quoted names can't play tricks on a terminal") {
   CHECK(hone::quoted("a\0b"s) == "'a\\x00b'");
   CHECK(hone::quoted("\x7f") == "'\\x7f'");
   CHECK(hone::quoted("\xff\xc3") == "'\\xff\\xc3'");
-  CHECK(hone::quoted("\xc0\xaf") == "'\\xc0\\xaf'");              // '/' in two bytes
-  CHECK(hone::quoted("\xed\xa0\x80") == "'\\xed\\xa0\\x80'");     // a surrogate
-  CHECK(hone::quoted("\u009b31m") == "'\\u{9b}31m'");             // CSI as one character
+  CHECK(hone::quoted("\xc0\xaf") == "'\\xc0\\xaf'");               // '/' in two bytes
+  CHECK(hone::quoted("\xed\xa0\x80") == "'\\xed\\xa0\\x80'");      // a surrogate
+  CHECK(hone::quoted("\u009b31m") == "'\\u{9b}31m'");              // CSI as one character
   CHECK(hone::quoted("x\u202egpj.exe") == "'x\\u{202e}gpj.exe'");  // right to left
 }
 
