@@ -91,9 +91,8 @@ TEST_CASE("loops started from several threads don't disturb each other") {
   std::atomic<std::int64_t> sum{0};
   std::vector<std::thread> callers;
   for (int i = 0; i < 3; ++i) {
-    callers.emplace_back([&] {
-      hone::parallel_for(1000, 1, [&](std::int64_t begin, std::int64_t end) { sum += end - begin; });
-    });
+    callers.emplace_back(
+        [&] { hone::parallel_for(1000, 1, [&](std::int64_t begin, std::int64_t end) { sum += end - begin; }); });
   }
   for (std::thread& caller : callers) caller.join();
   CHECK(sum == 3000);
