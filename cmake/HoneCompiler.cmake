@@ -29,5 +29,9 @@ target_compile_options(hone_compiler INTERFACE
   # A parameter may have the name of the member it sets; of GCC's kinds of shadowing that leaves this one.
   $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local> $<$<CXX_COMPILER_ID:Clang>:-Wshadow>
   $<$<BOOL:${HONE_WERROR}>:-Werror>)
+if("${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_DEBUG}" MATCHES "-fsanitize=" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # GCC's instrumentation hides initializations from its own warning, in the standard library's headers, too.
+  target_compile_options(hone_compiler INTERFACE -Wno-maybe-uninitialized)
+endif()
 # A library is loaded at start only if something of it is used: a start is the whole time of a small job.
 target_link_options(hone_compiler INTERFACE -Wl,--as-needed)
