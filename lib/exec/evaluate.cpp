@@ -4,9 +4,9 @@
 #include <deque>
 
 #include "exec/arrays.h"
-#include "hone/exec/kernel.h"
-#include "hone/onnx/schema.h"
+#include "exec/program.h"
 #include "hone/support/random.h"
+#include "hone/support/threads.h"
 
 namespace hone::exec {
 namespace {
@@ -81,6 +81,7 @@ class Eager final : public Context {
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       if (wants_output(i) && outputs_[i].type != ir::ElementType::undefined) results_[i] = to_tensor(outputs_[i]);
     }
+    results_.resize(node().output_count());
     return std::move(results_);
   }
 
@@ -106,22 +107,46 @@ class Eager final : public Context {
   std::vector<std::unique_ptr<Buffer>> scratch_;
 };
 
+// A node with subgraphs or without a kernel: a program of one node.
+std::vector<ir::Datum> evaluate_program(const ir::Node& node, const ir::Model& model,
+                                        const std::vector<std::optional<ir::Datum>>& inputs, const EvaluateOptions& options) {
+  ProgramOptions settings;
+  settings.reference = options.reference;
+  settings.seed = options.seed;
+  settings.max_output_bytes = options.max_output_bytes;
+  auto graph = std::make_unique<PrivateGraph>(model, node, inputs);
+  Program program(std::move(graph), std::move(settings));
+  program.begin();
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < node.input_count(); ++i) {
+    if (i < inputs.size() && inputs[i]) program.set(program.main().inputs[next++], *inputs[i]);
+  }
+  program.execute();
+  std::vector<ir::Datum> results(node.output_count());
+  next = 0;
+  for (std::size_t i = 0; i < node.output_count(); ++i) {
+    if (node.output(i)) results[i] = program.result(program.main().outputs[next++], false);
+  }
+  return results;
+}
+
 }  // namespace
 
 std::vector<ir::Datum> evaluate(const ir::Node& node, const ir::Model& model,
                                 const std::vector<std::optional<ir::Datum>>& inputs, const EvaluateOptions& options) {
-  return in_context(
-      [&] { return fmt::format("node {} ({})", quoted(node.name()), node.op_type()); },
-      [&] {
-        const std::unique_ptr<Kernel> kernel =
-            make_kernel({node, model, model.opset(node.domain()), 1}, options.reference);
-        if (!kernel) unsupported("no kernel for it");
-        Eager context(node, inputs, options);
-        kernel->run(context);
-        std::vector<ir::Datum> results = context.results();
-        results.resize(node.output_count());
-        return results;
-      });
+  const bool is_function = model.find_function(node.domain(), node.op_type(), node.overload()) != nullptr;
+  std::unique_ptr<Kernel> kernel;
+  if (!is_function && !node.has_subgraphs()) {
+    kernel = in_context([&] { return describe(node); },
+                        [&] { return make_kernel({node, model, opset_of(node, model), threads()}, options.reference); });
+  }
+  if (!kernel) return evaluate_program(node, model, inputs, options);
+  return in_context([&] { return describe(node); },
+                    [&] {
+                      Eager context(node, inputs, options);
+                      kernel->run(context);
+                      return context.results();
+                    });
 }
 
 }  // namespace hone::exec

@@ -25,6 +25,8 @@ class Layout {
  public:
   virtual ~Layout() = default;
   virtual std::uint64_t byte_size() const = 0;
+  // The elements, row-major, from memory in this layout.
+  virtual void unpack(const std::byte* from, std::byte* row_major) const = 0;
 };
 
 // A run-time tensor: dense, row-major unless `layout` says otherwise, aligned to 64 bytes or inside a tensor that is.
@@ -109,6 +111,7 @@ class Kernel {
  public:
   virtual ~Kernel() = default;
   virtual void run(Context& context) = 0;
+  virtual std::string name() const { return "reference"; }  // for profiles: "onednn:jit:avx512_core" ...
 };
 
 // What is known of a node when its kernel is made.

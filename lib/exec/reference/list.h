@@ -7,6 +7,7 @@
 
 namespace hone::exec {
 
+std::span<const KernelEntry> control_flow_kernels();
 std::span<const KernelEntry> identity_kernels();
 
 // The entries of all families, in the order of list.cpp: where two match a node, the first is taken.
