@@ -88,7 +88,7 @@ TEST_CASE("the nearest name is suggested, and only when it is near") {
   CHECK(hone::nearest("x", names).empty());
   CHECK(hone::nearest("quantize", names).empty());
   CHECK(hone::nearest("a1", std::vector<std::string>{"a2", "a3"}) == "a2");  // the first of equals
-  CHECK(hone::nearest("a", std::vector<std::string>{"b"}).empty());       // nothing in common
+  CHECK(hone::nearest("a", std::vector<std::string>{"b"}).empty());          // nothing in common
 }
 
 TEST_CASE("UTF-8 is checked as the standard says") {
