@@ -1,0 +1,157 @@
+#include "hone/exec/random_inputs.h"
+
+#include <array>
+#include <map>
+#include <optional>
+#include <unordered_set>
+
+#include "hone/support/error.h"
+#include "hone/support/random.h"
+
+namespace hone::exec {
+namespace {
+
+using ir::ElementType;
+
+// Sizes for symbolic dimensions, by the place a dimension has. Spatial sizes are multiples of 32, which deep stacks of
+// strided convolutions want; others small, and no two alike, so that a mix-up of axes shows.
+struct Sizes {
+  std::int64_t batch, spatial, other;
+};
+constexpr std::array<Sizes, 6> kSizes = {{{2, 64, 16}, {1, 96, 24}, {3, 32, 7}, {1, 320, 128}, {4, 48, 512}, {1, 1, 1}}};
+
+// The least exclusive upper bound that users of an integer value put on it; nullopt: none was found.
+std::optional<std::int64_t> index_bound(const ir::Value& start) {
+  std::optional<std::int64_t> bound;
+  std::vector<const ir::Value*> pending{&start};
+  std::unordered_set<const ir::Value*> seen{&start};
+  const auto follow = [&](const ir::Value* value) {
+    if (value && seen.size() < 256 && seen.insert(value).second) pending.push_back(value);
+  };
+  while (!pending.empty()) {
+    const ir::Value* value = pending.back();
+    pending.pop_back();
+    for (const ir::Use& use : value->uses()) {
+      const ir::Node& node = *use.node;
+      if ((node.is("Gather") || node.is("GatherElements")) && use.index == 1 && node.input(0)->shape()) {
+        const ir::Shape& shape = *node.input(0)->shape();
+        const std::int64_t axis = node.int_or("axis", 0);
+        const auto at = static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(shape.size()) : axis);
+        if (at < shape.size() && shape[at].number()) {
+          bound = bound ? std::min(*bound, *shape[at].number()) : *shape[at].number();
+        }
+      } else if (node.is("OneHot") && use.index == 0) {
+        if (const auto depth = ir::constant_scalar(node.input(1))) {
+          const auto limit = static_cast<std::int64_t>(*depth);
+          bound = bound ? std::min(*bound, limit) : limit;
+        }
+      } else if (node.is("Cast") || node.is("Identity") || node.is("Reshape") || node.is("Squeeze") ||
+                 node.is("Unsqueeze") || node.is("Flatten") || node.is("Transpose") || node.is("Expand") ||
+                 node.is("Slice") || node.is("Concat")) {
+        if (use.index == 0 || node.is("Concat")) follow(node.output(0));
+      }
+    }
+  }
+  return bound;
+}
+
+class Maker {
+ public:
+  Maker(std::uint64_t seed, int variation)
+      : sizes_(kSizes[static_cast<std::size_t>(variation) % kSizes.size()]),
+        random_(seed, static_cast<std::uint64_t>(variation)) {}
+
+  ir::Datum make(const ir::Value& input, const ir::Type& type) {
+    switch (type.kind) {
+      case ir::Type::Kind::tensor: return tensor(input, type);
+      case ir::Type::Kind::sequence: {
+        ir::Sequence sequence{*type.inner, {}};
+        for (int i = 0; i < 2; ++i) sequence.items.push_back(make(input, *type.inner));
+        return sequence;
+      }
+      case ir::Type::Kind::optional:
+        return ir::Optional{std::make_shared<const ir::Datum>(make(input, *type.inner))};
+      default: unsupported("input {}: random values of type {} can't be made", quoted(input.name()), ir::text(type));
+    }
+  }
+
+ private:
+  ir::Tensor tensor(const ir::Value& input, const ir::Type& type) {
+    ir::Dims dims;
+    const ir::Shape shape = type.shape ? *type.shape : ir::Shape{};
+    for (std::size_t i = 0; i < shape.size(); ++i) dims.push_back(size(shape[i], i, shape.size()));
+    if (type.element == ElementType::string) {
+      ir::Tensor probe = ir::Tensor::zeros(ElementType::uint8, dims);
+      std::vector<std::string> values(static_cast<std::size_t>(probe.element_count()));
+      for (auto& value : values) value = std::string(1, static_cast<char>('a' + random_.below(26)));
+      return ir::Tensor::strings(std::move(dims), std::move(values));
+    }
+    ir::Tensor result = ir::Tensor::allocate(type.element, dims);
+    const auto fill = [&]<typename T>(auto&& draw) {
+      for (T& value : result.mutable_data<T>()) value = draw();
+    };
+    const std::int64_t below = std::max<std::int64_t>(1, index_bound(input).value_or(2));
+    const auto integer = [&](std::int64_t most) {
+      return static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(std::min(below, most))));
+    };
+    switch (type.element) {
+      case ElementType::float32: fill.operator()<float>([&] { return static_cast<float>(random_.normal()); }); break;
+      case ElementType::float64: fill.operator()<double>([&] { return random_.normal(); }); break;
+      case ElementType::float16:
+        fill.operator()<float16>([&] { return to_float16(static_cast<float>(random_.normal())); });
+        break;
+      case ElementType::bfloat16:
+        fill.operator()<bfloat16>([&] { return to_bfloat16(static_cast<float>(random_.normal())); });
+        break;
+      case ElementType::boolean: fill.operator()<bool>([&] { return random_.below(2) == 1; }); break;
+      case ElementType::int64: fill.operator()<std::int64_t>([&] { return integer(INT64_MAX); }); break;
+      case ElementType::int32:
+        fill.operator()<std::int32_t>([&] { return static_cast<std::int32_t>(integer(INT32_MAX)); });
+        break;
+      case ElementType::uint64:
+        fill.operator()<std::uint64_t>([&] { return static_cast<std::uint64_t>(integer(INT64_MAX)); });
+        break;
+      case ElementType::uint32:
+        fill.operator()<std::uint32_t>([&] { return static_cast<std::uint32_t>(integer(UINT32_MAX)); });
+        break;
+      case ElementType::int16:
+        fill.operator()<std::int16_t>([&] { return static_cast<std::int16_t>(integer(INT16_MAX)); });
+        break;
+      case ElementType::uint16:
+        fill.operator()<std::uint16_t>([&] { return static_cast<std::uint16_t>(integer(UINT16_MAX)); });
+        break;
+      default:  // 8 bits and less: any byte is a value
+        for (std::byte& value : result.mutable_bytes()) value = static_cast<std::byte>(random_.below(256));
+    }
+    return result;
+  }
+
+  std::int64_t size(const ir::Dimension& dim, std::size_t axis, std::size_t rank) {
+    if (dim.number()) return *dim.number();
+    const std::int64_t chosen = axis == 0 ? sizes_.batch : rank >= 4 && axis >= 2 ? sizes_.spatial : sizes_.other;
+    if (dim.is_unknown()) return chosen;
+    // The first place a symbol is seen at decides its size.
+    const ir::Dimension number = dim.substitute([&](std::string_view name) -> std::optional<ir::Dimension> {
+      return ir::Dimension(symbols_.try_emplace(std::string(name), chosen).first->second);
+    });
+    return number.number().value_or(chosen);
+  }
+
+  Sizes sizes_;
+  Random random_;
+  std::map<std::string, std::int64_t> symbols_;
+};
+
+}  // namespace
+
+std::vector<ir::NamedDatum> random_inputs(const ir::Model& model, std::uint64_t seed, int variation) {
+  Maker maker(seed, variation);
+  std::vector<ir::NamedDatum> result;
+  for (const ir::Value* input : model.graph->inputs()) {
+    if (input->initializer()) continue;
+    result.push_back({input->name(), maker.make(*input, input->type())});
+  }
+  return result;
+}
+
+}  // namespace hone::exec
