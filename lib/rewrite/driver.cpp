@@ -1,0 +1,92 @@
+// The worklist driver. Nodes of every graph are looked at once in order, then those that an edit touched.
+//
+// A rule set that undoes itself would never end: the number of applications is capped at a multiple of the node count,
+// and passing the cap is a bug of ours that names the rule.
+#include "rewrite/driver.h"
+
+#include <algorithm>
+#include <chrono>
+#include <unordered_map>
+
+#include "hone/support/error.h"
+#include "hone/support/threads.h"
+#include "rewrite/worklist.h"
+
+namespace hone::rewrite {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::string describe(std::string_view rule, const ir::Node& node) {
+  return std::string(rule) + " at node " + quoted(node.name()) + " (" + node.op_type() + ")";
+}
+
+}  // namespace
+
+DriverResult run_rules(Rewriter& rewriter, Worklist& worklist, std::span<const Pass* const> rules,
+                       const PassOptions& options, std::span<PassStatistics*> statistics, std::uint64_t limit) {
+  std::unordered_map<std::string_view, std::vector<std::size_t>> by_op;
+  std::vector<std::size_t> for_all;
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    for (const std::string_view op : rules[i]->op_types) {
+      if (op == "*") {
+        for_all.push_back(i);
+      } else {
+        by_op[op].push_back(i);
+      }
+    }
+  }
+  for (auto& [op, indices] : by_op) {
+    indices.insert(indices.end(), for_all.begin(), for_all.end());
+    std::sort(indices.begin(), indices.end());  // pipeline order
+  }
+
+  std::uint64_t nodes = 0;
+  const auto push_all = [&](ir::Graph& root) {
+    ir::for_each_graph(root, [&](ir::Graph& graph) {
+      for (ir::Node& node : graph.nodes()) {
+        node.mark = 0;
+        worklist.push(node);
+        ++nodes;
+      }
+    });
+  };
+  push_all(*rewriter.model().graph);
+  for (const auto& function : rewriter.model().functions) push_all(*function->body);
+  // A rewrite removes a node, or moves one a bounded way; 64 per node is far beyond what any model has needed.
+  const std::uint64_t cap = 64 * nodes + 10000;
+
+  PassContext context{rewriter, options};
+  DriverResult result;
+  std::uint64_t steps = 0;
+  while (ir::Node* node = worklist.pop()) {
+    if ((++steps & 1023) == 0) check_interrupt();
+    const auto found = by_op.find(node->op_type());
+    const std::vector<std::size_t>& candidates = found == by_op.end() ? for_all : found->second;
+    for (const std::size_t i : candidates) {
+      if (result.applications >= limit) return result;
+      const Pass& rule = *rules[i];
+      PassStatistics& statistic = *statistics[i];
+      ++statistic.visits;
+      const std::string place = limit != ~0ull ? describe(rule.name, *node) : std::string();
+      const auto start = Clock::now();
+      const Status status = in_context([&] { return "pass " + std::string(rule.name); },
+                                       [&] { return rule.rule(*node, context); });
+      statistic.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+      if (status == Status::unchanged) continue;
+      ++statistic.applications;
+      ++result.applications;
+      result.status = Status::changed;
+      result.last_applied = place;
+      if (result.applications > cap) {
+        fail(ErrorKind::internal, "pass {}: rewrites do not settle after {} applications; please report this model",
+             rule.name, result.applications);
+      }
+      if (worklist.current() == node) worklist.push(*node);  // alive: look again, with every rule
+      break;
+    }
+  }
+  return result;
+}
+
+}  // namespace hone::rewrite
