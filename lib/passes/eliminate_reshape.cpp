@@ -1,0 +1,82 @@
+// eliminate-reshape: Reshape, Flatten, Squeeze and Unsqueeze that change nothing go; of two in a row the first goes; a
+// target that shape arithmetic computes becomes a constant with one -1 at most.
+//
+// The target of a Reshape is rewritten to a constant when every dimension of its result is a number, or all but one are
+// (that one becomes -1), or an unknown one is a copy of the input's dimension at the same place (0).
+//
+// Left alone:
+//  1. a second Reshape whose target copies dimensions (0) of what the first one made, unless its result is known;
+//  2. results with more than one dimension that is neither a number nor a copy;
+//  3. allowzero with a 0 in the result; tensors that may be empty where -1 would be ambiguous.
+#include <algorithm>
+
+#include "hone/rewrite/match.h"
+#include "passes/rules.h"
+
+namespace hone::passes {
+namespace {
+
+bool only_regroups(const ir::Node& node) {
+  return node.is("Reshape") || node.is("Flatten") || node.is("Squeeze") || node.is("Unsqueeze");
+}
+
+// A constant target that takes `from` to `to`, if one exists.
+std::optional<std::vector<std::int64_t>> target(const ir::Shape& from, const ir::Shape& to) {
+  std::vector<std::int64_t> result;
+  bool has_wildcard = false;
+  bool has_zero = false;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    if (const auto number = to[i].number()) {
+      has_zero |= *number == 0;
+      result.push_back(*number);
+    } else if (i < from.size() && provably_equal(from[i], to[i])) {
+      result.push_back(0);
+    } else if (!has_wildcard) {
+      has_wildcard = true;
+      result.push_back(-1);
+    } else {
+      return std::nullopt;
+    }
+  }
+  // A number 0 would be read as a copy, and makes -1 ambiguous.
+  if (has_zero) return std::nullopt;
+  return result;
+}
+
+}  // namespace
+
+Status eliminate_reshape(ir::Node& node, PassContext& context) {
+  rewrite::Rewriter& rewriter = context.rewriter;
+  ir::Value* input = node.input(0);
+  const ir::Value* output = node.output(0);
+  if (!input || !output) return rewriter.decline(node, "has no input or output");
+  if (input->shape() && output->shape() && provably_same_shape(*input->shape(), *output->shape())) {
+    return rewriter.replace(node, *input);
+  }
+  if (node.is("Reshape") && rewriter.opset(node) >= 5 && output->shape() && input->shape() &&
+      !ir::constant(node.input(1))) {
+    if (auto dims = target(*input->shape(), *output->shape())) {
+      if (node.has_attribute("allowzero")) rewriter.remove_attribute(node, "allowzero");
+      rewriter.set_input(node, 1, &rewriter.constant_ints(node, *dims, node.input(1)->name()));
+      return Status::changed;
+    }
+  }
+  const ir::Node* before = input->producer();
+  if (!before || !only_regroups(*before) || !before->input(0)) return rewriter.decline(node, "changes the shape");
+  ir::Value& source = *before->input(0);
+  if (source.shape() && output->shape() && provably_same_shape(*source.shape(), *output->shape())) {
+    return rewriter.replace(node, source);
+  }
+  if (rewriter.opset(node) < 5) return rewriter.decline(node, "Reshape of this opset has its target as attribute");
+  if (!source.shape() || !output->shape()) return rewriter.decline(node, "shapes are not known");
+  if (const auto dims = target(*source.shape(), *output->shape())) {
+    // Before the edit, so that the new node sees the types of the old one.
+    ir::Node& reshape =
+        rewriter.add("Reshape", {&source, &rewriter.constant_ints(node, *dims, output->name() + "_shape")}, {}, node,
+                     &node);
+    return rewriter.replace(node, *reshape.output(0));
+  }
+  return rewriter.decline(node, "target is not expressible as a constant");
+}
+
+}  // namespace hone::passes
