@@ -11,7 +11,7 @@
 #include <queue>
 #include <utility>
 
-#include "names.h"
+#include "ir/names.h"
 
 namespace hone::ir {
 namespace {
