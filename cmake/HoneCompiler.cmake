@@ -31,7 +31,11 @@ target_compile_options(hone_compiler INTERFACE
   # GCC 12 sees uninitialized members in every std::optional<std::vector> that is moved at -O2.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
   $<$<BOOL:${HONE_WERROR}>:-Werror>)
-if("${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_DEBUG}" MATCHES "-fsanitize=" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
+if("${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${type}}" MATCHES "-fsanitize=")
+  set(HONE_SANITIZED ON)
+endif()
+if(HONE_SANITIZED AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC's instrumentation hides initializations from its own warning, in the standard library's headers, too.
   target_compile_options(hone_compiler INTERFACE -Wno-maybe-uninitialized)
 endif()

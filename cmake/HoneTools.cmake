@@ -7,6 +7,9 @@ add_executable(hone_tool ${hone_tool_sources})
 set_target_properties(hone_tool PROPERTIES OUTPUT_NAME hone INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
 target_link_libraries(hone_tool PRIVATE
   hone::hone hone_compiler CLI11::CLI11 fmt::fmt nlohmann_json::nlohmann_json)
+if(HONE_SANITIZED)
+  target_sources(hone_tool PRIVATE "${PROJECT_SOURCE_DIR}/tests/testing/sanitizers.cpp")
+endif()
 foreach(command IN LISTS hone_commands)
   add_custom_command(TARGET hone_tool POST_BUILD VERBATIM
     COMMAND ${CMAKE_COMMAND} -E create_symlink hone "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/hone-${command}")
