@@ -14,8 +14,8 @@ namespace hone::ir {
 
 class Graph;
 
-// An attribute whose value the IR does not model (sparse tensors, type protos, several values at once): the serialized
-// AttributeProto, written back as it was.
+// An attribute whose value the IR does not model (sparse tensors, type protos): the serialized AttributeProto without its
+// name, written back as it was.
 struct OpaqueAttribute {
   std::string wire;
 };
@@ -36,7 +36,7 @@ struct Attribute {
   std::string name;
   Payload payload;
   std::string reference;        // ref_attr_name: the function's attribute that gives the value
-  std::int32_t reference_type = 0;  // AttributeProto.type where `reference` is set
+  std::int32_t reference_type = 0;  // AttributeProto.type where `reference` is set; -1: the file gives none (IR version 1)
   std::string rest;             // doc_string and unknown fields, as serialized AttributeProto fields
 
   template <typename T>

@@ -43,6 +43,9 @@ struct SparseTensor {
 // The declaration of a value in the file (ValueInfoProto): written back as it was while `type` of the value is as read.
 struct ValueInfo {
   std::string wire;  // serialized ValueInfoProto without its name
+  // Where the file declares a value more than once (as an input that is also an output, in value_info besides either):
+  // the later declarations, by their place in value_info, or -1 - i for output i.
+  std::vector<std::pair<std::int64_t, std::string>> again;
 };
 
 class Value {
@@ -179,6 +182,7 @@ class Node {
  private:
   friend class Graph;
   friend class Value;
+  friend struct GraphAccess;
   friend struct Cloner;
   friend struct Verifier;
   Node() = default;
@@ -275,7 +279,8 @@ class Graph {
   // Serialized GraphProto fields the IR does not model: doc_string, quantization_annotation, metadata_props, unknown.
   const std::string& rest() const { return rest_; }
   void set_rest(std::string rest) { rest_ = std::move(rest); }
-  // value_info entries of names that no value has, as (place, serialized ValueInfoProto).
+  // value_info entries of names that no value has, as (place, serialized ValueInfoProto); with place -1 - i the declaration
+  // of output i where that is a value of a graph around this one.
   std::vector<std::pair<std::int64_t, std::string>> dangling_infos;
 
  private:
