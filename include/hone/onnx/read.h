@@ -1,4 +1,4 @@
-// Reading ONNX: the wire format is walked so that weight bytes stay in the file; ONNX's protobuf classes get the rest.
+// Reading ONNX: the wire format is walked so that weight bytes stay in the file. No protobuf message is ever built.
 //
 // Accepts ModelProto (.onnx) and ONNX text (.onnxtxt). Keeps every field: what the IR does not model travels in `rest`.
 // Nodes that are not in topological order are sorted, with a warning. Everything of research section "bad and odd
@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "hone/ir/datum.h"
 #include "hone/ir/model.h"
@@ -17,6 +18,8 @@
 #include "hone/support/observer.h"
 
 namespace hone::onnx {
+
+struct Problem;
 
 struct ReadOptions {
   // The folder external data is resolved in; "" is the folder of the model. Needed for a model from stdin that has any.
@@ -27,6 +30,9 @@ struct ReadOptions {
   // Subgraphs, types and sequences nested deeper are refused. Real models stay below 10.
   int max_nesting = 64;
   Observer* observer = nullptr;  // warnings; null: none
+  // What is wrong with the graph (names, cycles, missing types) goes here, and reading goes on with what is left, where
+  // that makes sense; null: the first problem is raised. See lint_file() in check.h.
+  std::vector<Problem>* problems = nullptr;
 };
 
 ir::Model read(const std::string& path, const ReadOptions& options = {});  // "-" is stdin
