@@ -16,14 +16,14 @@ namespace hone::onnx {
 struct Parameter {
   enum class Option { single, optional, variadic };
   std::string name;
-  std::string type;      // a type constraint ("T") or a type ("tensor(float)")
+  std::string type;  // a type constraint ("T") or a type ("tensor(float)")
   Option option = Option::single;
   bool homogeneous = true;
 };
 
 struct AttributeSchema {
   std::string name;
-  int type = 0;          // AttributeProto.AttributeType
+  int type = 0;  // AttributeProto.AttributeType
   bool required = false;
   bool has_default = false;
 };

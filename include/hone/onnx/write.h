@@ -19,8 +19,8 @@ enum class ExternalData {
 struct WriteOptions {
   ExternalData external_data = ExternalData::keep;
   std::uint64_t external_threshold = 1024;
-  std::string external_location;      // file name beside the model; "" is MODEL.data
-  std::uint64_t shard_size = 0;       // start a new external file after this many bytes; 0: one file
+  std::string external_location;  // file name beside the model; "" is MODEL.data
+  std::uint64_t shard_size = 0;   // start a new external file after this many bytes; 0: one file
   std::uint64_t external_alignment = 4096;
 };
 
