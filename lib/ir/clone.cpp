@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "hone/ir/graph.h"
-#include "ir/names.h"
+#include "names.h"
 
 namespace hone::ir {
 
