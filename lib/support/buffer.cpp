@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <limits>
 #include <string>
 
 #include "hone/support/error.h"
@@ -16,8 +15,10 @@ namespace hone {
 namespace {
 
 constexpr std::size_t alignment = 64;
-// No allocation can be larger, and sums of two sizes below it don't wrap.
-constexpr std::uint64_t largest = std::numeric_limits<std::ptrdiff_t>::max() - alignment;
+// Half a tebibyte for one block: more than any tensor has, less than what makes the allocators of sanitizers abort.
+constexpr std::uint64_t largest = std::uint64_t{1} << 39;
+// What a process can address on the machines of today.
+constexpr std::uint64_t address_space = std::uint64_t{1} << 47;
 
 std::atomic<std::uint64_t> limit{0};
 std::atomic<std::uint64_t> in_use{0};
@@ -45,7 +46,7 @@ bool reserve(std::uint64_t bytes) {
 }  // namespace
 
 Buffer::Buffer(std::size_t size) : size_(size) {
-  if (size > largest) fail(ErrorKind::resource_limit, "{} bytes of memory are more than any process can hold", size);
+  if (size > largest) fail(ErrorKind::resource_limit, "a buffer of {} is more than hone makes", human_bytes(size));
   if (!reserve(size)) refuse(size, "a buffer");
   // At least one line, so that data() is never null: memcpy of nothing from null is undefined.
   const std::size_t rounded = (size + alignment - (size == 0 ? 0 : 1)) / alignment * alignment;
@@ -71,7 +72,7 @@ void reset_memory_peak() { peak = in_use.load(); }
 void require_memory(std::uint64_t bytes, const char* what) {
   const std::uint64_t most = limit.load();
   const std::uint64_t held = in_use.load();
-  if (bytes > largest) fail(ErrorKind::resource_limit, "{} needs more memory than any process can hold", what);
+  if (bytes > address_space) fail(ErrorKind::resource_limit, "{} needs more memory than any process can hold", what);
   if (most != 0 && (held > most || bytes > most - held)) refuse(bytes, what);
 }
 

@@ -54,7 +54,6 @@ int cgroup_cpus(const std::string& membership, const std::string& root) {
     // The group and all above it. In a container the path may name a group of the host that can't be seen: then the
     // mounted root is the container's own.
     for (std::string path(fields[2]);; path.resize(path.rfind('/'))) {
-      if (path == "/") path.clear();
       if (const auto cpus = limit_of(mount + path, version2)) least = std::min(least.value_or(*cpus), *cpus);
       if (path.empty() || path[0] != '/') break;
     }

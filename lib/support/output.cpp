@@ -190,7 +190,6 @@ std::unique_ptr<Output> Output::to_path(const std::string& path) {
 
   struct stat status {};
   const bool exists = ::stat(path.c_str(), &status) == 0;
-  if (exists && S_ISDIR(status.st_mode)) io_error(EISDIR, "writing {}", printable(path));
   if (exists && !S_ISREG(status.st_mode)) {
     for (;;) {
       Descriptor direct(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));

@@ -33,7 +33,7 @@ std::string follow_links(std::string path, const std::string& shown) {
     if (length < 0) return path;
     target.resize(static_cast<std::size_t>(length));
     const std::size_t slash = path.rfind('/');
-    path = target.starts_with('/') || slash == std::string::npos ? target : path.substr(0, slash + 1) + target;
+    path = target.starts_with('/') ? target : path.substr(0, slash + 1) + target;  // npos + 1 is 0
   }
   io_error(ELOOP, "writing {}", printable(shown));
 }
@@ -75,7 +75,6 @@ Temporary Temporary::create(const std::string& path, Descriptor& file) {
   const std::size_t slash = real.rfind('/');
   const std::string target = slash == std::string::npos ? real : real.substr(slash + 1);
   const std::string parent = slash == std::string::npos ? "." : real.substr(0, slash + 1);
-  if (target.empty()) io_error(EISDIR, "writing {}", printable(path));
   if (target.size() > NAME_MAX) io_error(ENAMETOOLONG, "writing {}", printable(path));
 
   Descriptor folder(::open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

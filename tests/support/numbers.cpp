@@ -161,7 +161,7 @@ TEST_CASE("every bfloat16 comes back, and floats become bfloat16 as in ml_dtypes
 TEST_CASE("arrays have the bits of numbers one by one, whatever their length") {
   std::vector<float> values = floats();
   for (const std::uint32_t pattern : {0x7f800001u, 0x7fc00000u, 0xff812345u, 0xffffffffu, 0x7fa00000u}) {
-    values.push_back(std::bit_cast<float>(pattern));
+    values.insert(values.begin(), std::bit_cast<float>(pattern));
   }
   std::vector<float16> halves(values.size());
   std::vector<bfloat16> brains(values.size());

@@ -53,6 +53,8 @@ TEST_CASE("external data below the folder is opened") {
   CHECK(contents(*models.open("./w.bin")) == "weights");
   CHECK(contents(*models.open("sub//w.bin")) == "more");
   CHECK(models.open("sub/w.bin")->name() == models.path("models/sub/w.bin"));
+  models.write("models/a/b/c/w.bin", "deep");
+  CHECK(contents(*models.open("a/b/c/w.bin")) == "deep");
   models.write("models/..w", "dots");
   models.write("models/~w", "tilde");
   models.write("models/w8:1", "colon");

@@ -183,6 +183,11 @@ TEST_CASE("a link at the output path stays, and what it leads to is replaced") {
   fs::create_symlink(folder.path("store/v2.onnx"), folder.path("next"));
   hone::write_file(folder.path("next"), "v2");
   CHECK(folder.read("store/v2.onnx") == "v2");
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  hone::write_file("m.onnx", "newer");
+  fs::current_path(before);
+  CHECK(folder.read("store/v1.onnx") == "newer");
 }
 
 TEST_CASE("paths that can't be written are errors that name them") {

@@ -86,6 +86,7 @@ TEST_CASE("the nearest name is suggested, and only when it is near") {
   CHECK(hone::nearest("Eliminate_Where", names) == "eliminate-where");
   CHECK(hone::nearest("fol", names) == "fold");
   CHECK(hone::nearest("x", names).empty());
+  CHECK(hone::nearest("fuse", names).empty());
   CHECK(hone::nearest("quantize", names).empty());
   CHECK(hone::nearest("a1", std::vector<std::string>{"a2", "a3"}) == "a2");  // the first of equals
   CHECK(hone::nearest("a", std::vector<std::string>{"b"}).empty());          // nothing in common
@@ -98,7 +99,8 @@ TEST_CASE("UTF-8 is checked as the standard says") {
     CHECK(hone::is_utf8(good));
   }
   for (const auto bad : {"\x80"sv, "\xc0\x80"sv, "\xc1\xbf"sv, "\xe0\x9f\xbf"sv, "\xed\xa0\x80"sv, "\xf0\x8f\xbf\xbf"sv,
-                         "\xf4\x90\x80\x80"sv, "\xf5\x80\x80\x80"sv, "\xe5\xb1"sv, "a\xff"sv, "\xc3("sv}) {
+                         "\xf4\x90\x80\x80"sv, "\xf5\x80\x80\x80"sv, "\xe5\xb1\xa4"sv.substr(0, 2), "a\xff"sv,
+                         "\x90\x80"sv, "\xc3("sv}) {
     INFO(bad);
     CHECK_FALSE(hone::is_utf8(bad));
   }

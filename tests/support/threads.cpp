@@ -122,6 +122,9 @@ TEST_CASE("the CPU quota of a control group limits the threads") {
     root.write("a/cpu.max", "150000 100000\n");
     root.write("a/b/cpu.max", "max 100000\n");
     CHECK(cpus("0::/a/b\n") == 2);
+    root.write("a/b/cpu.max", "90000 100000\n");
+    CHECK(cpus("0::/a/b\n") == 1);
+    root.write("a/b/cpu.max", "900000 100000\n");
     root.write("cpu.max", "50000 100000\n");
     CHECK(cpus("0::/a/b\n") == 1);
   }
