@@ -9,7 +9,7 @@ find_package(Catch2 2.13 REQUIRED CONFIG)
 file(GLOB hone_test_support CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/testing/*.cpp")
 add_library(hone_test_support OBJECT ${hone_test_support})
 target_link_libraries(hone_test_support PUBLIC
-  hone::hone hone_compiler Catch2::Catch2 ONNX::onnx protobuf::libprotobuf Eigen3::Eigen ZLIB::ZLIB PkgConfig::libzip
+  hone::hone hone_compiler Catch2::Catch2 ONNX::onnx protobuf::libprotobuf Eigen3::Eigen ZLIB::ZLIB PkgConfig::minizip
   Threads::Threads)
 # Tests may look into a layer, at its private headers.
 target_include_directories(hone_test_support PUBLIC "${PROJECT_SOURCE_DIR}/tests/testing" "${PROJECT_SOURCE_DIR}/lib")

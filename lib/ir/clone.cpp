@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "hone/ir/graph.h"
-#include "names.h"
+#include "ir/names.h"
 
 namespace hone::ir {
 

@@ -11,7 +11,7 @@
 #include <queue>
 #include <utility>
 
-#include "names.h"
+#include "ir/names.h"
 
 namespace hone::ir {
 namespace {
@@ -339,18 +339,21 @@ void Graph::erase(Node& node) {
 }
 
 bool Graph::sort() {
-  const auto in_order = [&] {
-    for (Node* node = first_; node; node = node->next_) {
-      for (const Value* value : node->outputs_) {
-        if (!value) continue;
-        for (const Use& use : value->uses_) {
-          if (ancestor_in(*this, *use.node)->position_ <= node->position_) return false;
-        }
+  // Calls f(user) for each node of this graph that must come after `node`.
+  const auto for_each_user = [this](const Node& node, auto&& f) {
+    for (const Value* value : node.outputs_) {
+      if (!value) continue;
+      for (const Use& use : value->uses_) f(*ancestor_in(*this, *use.node));
+      for (const Graph* user : value->output_of_) {
+        if (user != this) f(*ancestor_in(*this, *user->parent_));
       }
     }
-    return true;
   };
-  if (in_order()) return true;
+  bool in_order = true;
+  for (const Node* node = first_; node && in_order; node = node->next_) {
+    for_each_user(*node, [&](const Node& user) { in_order &= node->position_ < user.position_; });
+  }
+  if (in_order) return true;
 
   // Kahn's algorithm, taking the ready node that came first in the old order.
   std::vector<Node*> nodes;
@@ -365,14 +368,10 @@ bool Graph::sort() {
   std::vector<std::size_t> missing(nodes.size(), 0);
   std::vector<std::vector<std::size_t>> users(nodes.size());
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    for (const Value* value : nodes[i]->outputs_) {
-      if (!value) continue;
-      for (const Use& use : value->uses_) {
-        const std::size_t user = index_of(*ancestor_in(*this, *use.node));
-        users[i].push_back(user);
-        ++missing[user];
-      }
-    }
+    for_each_user(*nodes[i], [&](const Node& user) {
+      users[i].push_back(index_of(user));
+      ++missing[users[i].back()];
+    });
   }
 
   std::priority_queue<std::size_t, std::vector<std::size_t>, std::greater<>> ready;

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "hone/ir/graph.h"
-#include "names.h"
+#include "ir/names.h"
 
 namespace hone::ir {
 namespace {

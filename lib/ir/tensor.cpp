@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "hone/ir/dimension.h"
+#include "hone/support/checked.h"
 
 namespace hone::ir {
 namespace {
@@ -20,18 +21,11 @@ constexpr std::uint64_t window_size = 1 << 20;
 constexpr std::uint64_t first_window_size = 1 << 12;
 
 std::uint64_t checked_count(const Dims& dims) {
-  std::uint64_t count = 1;
-  bool overflow = false, empty = false;
-  for (const std::int64_t dim : dims) {
-    if (dim < 0) bad_input("tensor of shape {}: negative dimension", text(dims));
-    empty |= dim == 0;
-    overflow |= __builtin_mul_overflow(count, static_cast<std::uint64_t>(dim), &count);
+  if (const auto count = hone::element_count(dims)) return static_cast<std::uint64_t>(*count);
+  if (std::any_of(dims.begin(), dims.end(), [](std::int64_t dim) { return dim < 0; })) {
+    bad_input("tensor of shape {}: negative dimension", text(dims));
   }
-  if (empty) return 0;
-  if (overflow || count > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-    bad_input("tensor of shape {}: more elements than 64 bits count", text(dims));
-  }
-  return count;
+  bad_input("tensor of shape {}: more elements than 64 bits count", text(dims));
 }
 
 // Calls f(offset, bytes) for the bytes in order until it returns false: all at once if they are in memory, else in
@@ -285,8 +279,7 @@ Tensor Tensor::deferred(ElementType type, Dims dims, std::shared_ptr<const Defer
 std::int64_t Tensor::element_count() const {
   std::int64_t count = 1;
   for (const std::int64_t dim : dims_) {
-    if (dim == 0) return 0;
-    __builtin_mul_overflow(count, dim, &count);  // can overflow only where a later dimension is 0
+    count *= dim;
   }
   return type_ == ElementType::undefined ? 0 : count;
 }

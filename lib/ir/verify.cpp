@@ -5,7 +5,7 @@
 #include <unordered_set>
 
 #include "hone/ir/graph.h"
-#include "names.h"
+#include "ir/names.h"
 
 namespace hone::ir {
 

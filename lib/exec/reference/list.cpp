@@ -8,6 +8,18 @@ std::span<const std::span<const KernelEntry>> reference_kernels() {
   static const std::vector<std::span<const KernelEntry>> families = {
       control_flow_kernels(),
       identity_kernels(),
+      activation_kernels(),
+      function_kernels(),
+      arithmetic_kernels(),
+      comparison_kernels(),
+      reshape_kernels(),
+      movement_kernels(),
+      concat_kernels(),
+      gather_kernels(),
+      scatter_kernels(),
+      pad_kernels(),
+      generate_kernels(),
+      cast_kernels(),
   };
   return families;
 }

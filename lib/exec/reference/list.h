@@ -9,6 +9,18 @@ namespace hone::exec {
 
 std::span<const KernelEntry> control_flow_kernels();
 std::span<const KernelEntry> identity_kernels();
+std::span<const KernelEntry> activation_kernels();
+std::span<const KernelEntry> function_kernels();
+std::span<const KernelEntry> arithmetic_kernels();
+std::span<const KernelEntry> comparison_kernels();
+std::span<const KernelEntry> reshape_kernels();
+std::span<const KernelEntry> movement_kernels();
+std::span<const KernelEntry> concat_kernels();
+std::span<const KernelEntry> gather_kernels();
+std::span<const KernelEntry> scatter_kernels();
+std::span<const KernelEntry> pad_kernels();
+std::span<const KernelEntry> generate_kernels();
+std::span<const KernelEntry> cast_kernels();
 
 // The entries of all families, in the order of list.cpp: where two match a node, the first is taken.
 std::span<const std::span<const KernelEntry>> reference_kernels();
