@@ -27,6 +27,9 @@ if(HONE_OPENMP)
   target_link_libraries(hone PRIVATE OpenMP::OpenMP_CXX)
 endif()
 
+include(HoneOperators)
+target_include_directories(hone PRIVATE "${PROJECT_BINARY_DIR}/generated")
+
 set(hone_proto_dir "${PROJECT_BINARY_DIR}/proto")
 foreach(proto IN LISTS hone_protos)
   file(RELATIVE_PATH name "${PROJECT_SOURCE_DIR}/lib" "${proto}")
