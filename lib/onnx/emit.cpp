@@ -98,12 +98,12 @@ class ModelEmitter {
 
   void model(const ir::Model& model);
   void tensor(const ir::Tensor& tensor, std::string_view name);
+  void attribute(const ir::Attribute& attribute);
+  void function(const ir::Function& function);
 
  private:
   void graph(const ir::Graph& graph);
   void node(const ir::Node& node);
-  void attribute(const ir::Attribute& attribute);
-  void function(const ir::Function& function);
   void opset(const ir::OpsetImport& opset);
   void sparse(const ir::Value& value, const ir::SparseTensor& sparse);
   void declaration(std::uint32_t field, const ir::Value& value, const std::string* wire);
@@ -461,9 +461,32 @@ void emit(Emitter& emitter, const ir::Model& model, const Placements& placements
   emitter.flush();
 }
 
-void emit_tensor(Emitter& emitter, const ir::Tensor& tensor, std::string_view name, const Placements& placements) {
-  ModelEmitter(emitter, placements).tensor(tensor, name);
+namespace {
+
+template <typename Part>
+std::string part_bytes(const Placements& placements, Part&& part) {
+  Emitter counted;
+  part(ModelEmitter(counted, placements));
+  std::string bytes;
+  const auto output = Output::to_string(bytes);
+  Emitter emitter(counted, *output);
+  part(ModelEmitter(emitter, placements));
   emitter.flush();
+  return bytes;
+}
+
+}  // namespace
+
+std::string tensor_bytes(const ir::Tensor& tensor, std::string_view name, const Placements& placements) {
+  return part_bytes(placements, [&](ModelEmitter emitter) { emitter.tensor(tensor, name); });
+}
+
+std::string attribute_bytes(const ir::Attribute& attribute, const Placements& placements) {
+  return part_bytes(placements, [&](ModelEmitter emitter) { emitter.attribute(attribute); });
+}
+
+std::string function_bytes(const ir::Function& function, const Placements& placements) {
+  return part_bytes(placements, [&](ModelEmitter emitter) { emitter.function(function); });
 }
 
 }  // namespace hone::onnx

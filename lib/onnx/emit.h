@@ -76,7 +76,11 @@ class Emitter {
 };
 
 void emit(Emitter& emitter, const ir::Model& model, const Placements& placements);
-void emit_tensor(Emitter& emitter, const ir::Tensor& tensor, std::string_view name, const Placements& placements);
+
+// Parts of a model, as serialized messages.
+std::string tensor_bytes(const ir::Tensor& tensor, std::string_view name, const Placements& placements = {});
+std::string attribute_bytes(const ir::Attribute& attribute, const Placements& placements = {});
+std::string function_bytes(const ir::Function& function, const Placements& placements = {});
 
 // What protobuf can read.
 constexpr std::uint64_t largest_model = 0x7fffffff;

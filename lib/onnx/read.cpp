@@ -18,6 +18,7 @@
 #include "hone/support/error.h"
 #include "onnx/access.h"
 #include "onnx/foreign.h"
+#include "onnx/parts.h"
 #include "onnx/tensors.h"
 #include "onnx/text_format.h"
 #include "onnx/types.h"
@@ -98,6 +99,7 @@ class Reader {
       : source_(file), options_(options), external_(*file, options), tensors_{source_, options_, external_} {}
 
   ir::Model read();
+  std::unique_ptr<ir::Function> read_function_only();
 
  private:
   struct Entry {
@@ -302,6 +304,12 @@ ir::Model Reader::read() {
   }
   external_.check();
   return std::move(model_);
+}
+
+std::unique_ptr<ir::Function> Reader::read_function_only() {
+  model_.ir_version = newest_ir_version;
+  in_function_ = true;
+  return read_function({0, source_.size()});
 }
 
 std::unique_ptr<ir::Function> Reader::read_function(Range range) {
@@ -948,6 +956,10 @@ void Reader::declare_values(PendingGraph& pending) {
 }
 
 }  // namespace
+
+std::unique_ptr<ir::Function> read_function(std::string wire) {
+  return Reader(File::from_memory(std::move(wire), "function"), {}).read_function_only();
+}
 
 ir::Model read(std::shared_ptr<const File> file, const ReadOptions& options) {
   return in_context([&] { return "reading " + file->name(); },

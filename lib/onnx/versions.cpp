@@ -2,7 +2,6 @@
 #include "onnx/versions.h"
 
 #include <onnx/defs/schema.h>
-#include <onnx/onnx_pb.h>
 
 #include "hone/onnx/convert_opset.h"
 #include "hone/onnx/schema.h"
@@ -17,7 +16,7 @@ constexpr std::int64_t plausible_lead = 20;
 }  // namespace
 
 void check_ir_version(std::int64_t version) {
-  constexpr std::int64_t newest = ::onnx::Version::IR_VERSION;
+  constexpr std::int64_t newest = newest_ir_version;
   if (version >= 1 && version <= newest) return;
   if (version > newest && version <= newest + plausible_lead) {
     unsupported("ir_version {}, and this build of hone knows versions up to {}", version, newest);

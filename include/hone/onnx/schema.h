@@ -1,5 +1,5 @@
-// What ONNX says of an operator: a view of its OpSchema. Schemas are registered on first use, only those of the opset
-// asked for: all of them would cost 14 ms.
+// What ONNX says of an operator: a view of its OpSchema. A schema is made when it is first asked for: all of them would cost
+// 14 ms.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +45,8 @@ const Schema* find_schema(std::string_view op_type, std::string_view domain, std
 std::int64_t latest_opset(std::string_view domain = "");
 
 // The function body that ONNX gives for this node (context-dependent ones included, from the types its inputs have), with
-// the node's attributes bound, or null. Inputs and outputs of the body are in the order of the node's.
+// the node's attributes bound, or null. Inputs and outputs of the body are in the order of the node's; there may be more
+// inputs than the node has. Its opset may be an older one than the model's: that which the body was written for.
 std::unique_ptr<ir::Function> function_body(const ir::Node& node, const ir::Model& model);
 
 // Types of the node's outputs by ONNX's own inference, from the types of its inputs and the constants among them; one
