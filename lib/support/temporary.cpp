@@ -33,7 +33,8 @@ std::string follow_links(std::string path, const std::string& shown) {
     if (length < 0) return path;
     target.resize(static_cast<std::size_t>(length));
     const std::size_t slash = path.rfind('/');
-    path = target.starts_with('/') ? target : path.substr(0, slash + 1) + target;  // npos + 1 is 0
+    path.resize(target.starts_with('/') ? 0 : slash + 1);  // npos + 1 is 0
+    path += target;
   }
   io_error(ELOOP, "writing {}", printable(shown));
 }

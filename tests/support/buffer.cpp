@@ -76,6 +76,7 @@ TEST_CASE("asking beforehand names who needs the memory") {
 TEST_CASE("threads count together") {
   const std::uint64_t before = hone::memory_in_use();
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([] {
       for (int j = 0; j < 1000; ++j) hone::Buffer buffer(static_cast<std::size_t>(j));

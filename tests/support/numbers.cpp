@@ -70,6 +70,7 @@ std::string digest(const std::vector<T>& values) {
 template <typename Convert>
 std::string digest_of(const std::vector<float>& values, const Convert& convert) {
   std::vector<std::remove_const_t<decltype(convert(1.0f))>> codes;
+  codes.reserve(values.size());
   for (const float value : values) codes.push_back(convert(value));
   return digest(codes);
 }

@@ -33,7 +33,7 @@ class TemporaryFolder {
 
   // Writes a file, makes the folders above it, and returns its path.
   std::string write(std::string_view name, std::string_view contents) const {
-    const std::string file = path(name);
+    std::string file = path(name);
     std::filesystem::create_directories(std::filesystem::path(file).parent_path());
     std::ofstream(file, std::ios::binary).write(contents.data(), static_cast<std::streamsize>(contents.size()));
     return file;

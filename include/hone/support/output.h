@@ -28,7 +28,8 @@ class Output {
   virtual ~Output() = default;
   virtual void write(std::span<const std::byte> bytes) = 0;
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
-  // Copies file to file in the kernel where both ends allow it (copy_file_range), in windows of 1 MiB elsewhere.
+  // Copies file to file in the kernel where both ends allow it (copy_file_range) and the slice begins at the same offset
+  // in a page as it will in the output; in windows of 1 MiB elsewhere.
   virtual void write(const FileSlice& slice);
   virtual std::uint64_t written() const = 0;
   virtual void commit() = 0;
