@@ -13,7 +13,7 @@ namespace hone::ir {
 
 struct Cloner {
   ValueMap& map;
-  bool exact;  // names stay as they are: a whole graph is copied
+  bool exact;           // names stay as they are: a whole graph is copied
   bool inside = false;  // of a subgraph that is copied
 
   static void copy_details(const Value& from, Value& to) {

@@ -26,9 +26,9 @@ constexpr std::size_t max_terms = 16;
 constexpr std::size_t max_degree = 16;
 constexpr std::size_t max_operands = 8;
 constexpr std::size_t max_text = 1000;
-constexpr int max_depth = 30;    // of atoms in atoms
+constexpr int max_depth = 30;               // of atoms in atoms
 constexpr int max_nesting = 3 * max_depth;  // of parentheses and signs in text: an atom's takes up to two
-constexpr int bound_depth = 2;   // atoms replaced by their bounds at once
+constexpr int bound_depth = 2;              // atoms replaced by their bounds at once
 
 struct Unknown {};  // thrown inside this file where no result can be held
 
@@ -47,9 +47,7 @@ std::int64_t multiply(std::int64_t a, std::int64_t b) {
   return product;
 }
 
-std::int64_t divide_down(std::int64_t a, std::int64_t b) {
-  return a / b - (a % b != 0 && (a < 0) != (b < 0));
-}
+std::int64_t divide_down(std::int64_t a, std::int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
 // What an expression can be; an end that is not there is infinite.
 struct Interval {
@@ -81,7 +79,8 @@ Interval times(const Interval& a, const Interval& b) {
   if (!a.low || !a.high || !b.low || !b.high) return {};
   const std::optional<std::int64_t> corners[] = {product(a.low, b.low), product(a.low, b.high), product(a.high, b.low),
                                                  product(a.high, b.high)};
-  if (!std::all_of(std::begin(corners), std::end(corners), [](const auto& corner) { return corner.has_value(); })) return {};
+  if (!std::all_of(std::begin(corners), std::end(corners), [](const auto& corner) { return corner.has_value(); }))
+    return {};
   return {*std::min_element(std::begin(corners), std::end(corners)),
           *std::max_element(std::begin(corners), std::end(corners))};
 }
@@ -182,7 +181,8 @@ Terms multiply(const Terms& a, const Terms& b) {
     for (const Term& right : b) {
       if (left.atoms.size() + right.atoms.size() > max_degree) throw Unknown{};
       Monomial atoms;
-      std::merge(left.atoms.begin(), left.atoms.end(), right.atoms.begin(), right.atoms.end(), std::back_inserter(atoms),
+      std::merge(left.atoms.begin(), left.atoms.end(), right.atoms.begin(), right.atoms.end(),
+                 std::back_inserter(atoms),
                  [](const AtomPointer& x, const AtomPointer& y) { return x->text < y->text; });
       row.push_back({std::move(atoms), multiply(left.coefficient, right.coefficient)});
     }
@@ -237,7 +237,8 @@ Monomial common_atoms(const Terms& a, const Terms& b) {
   for (const Terms* terms : {&a, &b}) {
     for (const Term& term : *terms) {
       Monomial both;
-      std::set_intersection(common.begin(), common.end(), term.atoms.begin(), term.atoms.end(), std::back_inserter(both),
+      std::set_intersection(common.begin(), common.end(), term.atoms.begin(), term.atoms.end(),
+                            std::back_inserter(both),
                             [](const AtomPointer& x, const AtomPointer& y) { return x->text < y->text; });
       common = std::move(both);
     }
@@ -277,7 +278,8 @@ std::optional<std::int64_t> lower(const Terms& terms, int depth = bound_depth) {
       const std::int64_t factor = term.coefficient;
       const auto with = [&](const Terms& operand) { return lower(add(rest, operand, factor), depth - 1); };
       switch (atom.kind) {
-        case Atom::Kind::symbol: break;
+        case Atom::Kind::symbol:
+          break;
         case Atom::Kind::floor_div:
           if (const auto divisor = as_number(atom.operands[1])) {
             // p/k lies between (p - k + 1)/k and p/k.
@@ -383,9 +385,10 @@ AtomPointer make_atom(Atom::Kind kind, std::vector<Terms> operands, Interval bou
   atom->kind = kind;
   if (kind == Atom::Kind::floor_div) {
     const Terms& divisor = operands[1];
-    const bool simple = as_number(divisor) || (divisor.size() == 1 && divisor[0].coefficient == 1 &&
-                                               divisor[0].atoms.size() == 1);
-    atom->text = "floor(" + in_parentheses(operands[0], operands[0].size() == 1) + '/' + in_parentheses(divisor, simple) + ')';
+    const bool simple =
+        as_number(divisor) || (divisor.size() == 1 && divisor[0].coefficient == 1 && divisor[0].atoms.size() == 1);
+    atom->text =
+        "floor(" + in_parentheses(operands[0], operands[0].size() == 1) + '/' + in_parentheses(divisor, simple) + ')';
   } else {
     atom->text = kind == Atom::Kind::modulus ? "mod(" : kind == Atom::Kind::minimum ? "min(" : "max(";
     for (std::size_t i = 0; i < operands.size(); ++i) atom->text += (i ? ", " : "") + text_of(operands[i]);
@@ -503,7 +506,8 @@ Terms remainder(Terms a, Terms b) {
   if (low && *low >= 0 && lower(add(b, a, -1)).value_or(0) >= 1) return a;
   Interval bounds{0, std::nullopt};
   if (const auto high = range(b).high) bounds.high = *high - 1;  // high is at least 1
-  if (const auto high = range(a).high; high && low && *low >= 0 && (!bounds.high || *high < *bounds.high)) bounds.high = high;
+  if (const auto high = range(a).high; high && low && *low >= 0 && (!bounds.high || *high < *bounds.high))
+    bounds.high = high;
   return only(make_atom(Atom::Kind::modulus, {std::move(a), std::move(b)}, bounds));
 }
 
@@ -520,8 +524,8 @@ Terms rounded_up(Terms a, Terms b) {
 Terms extremum(Atom::Kind kind, const std::vector<Terms>& given) {
   std::vector<Terms> operands;
   for (const Terms& terms : given) {
-    const bool nested = terms.size() == 1 && terms[0].coefficient == 1 && terms[0].atoms.size() == 1 &&
-                        terms[0].atoms[0]->kind == kind;
+    const bool nested =
+        terms.size() == 1 && terms[0].coefficient == 1 && terms[0].atoms.size() == 1 && terms[0].atoms[0]->kind == kind;
     if (nested) {
       const auto& inner = terms[0].atoms[0]->operands;
       operands.insert(operands.end(), inner.begin(), inner.end());
@@ -540,7 +544,8 @@ Terms extremum(Atom::Kind kind, const std::vector<Terms>& given) {
   };
   std::vector<Terms> kept;
   for (const Terms& operand : operands) {
-    if (std::any_of(kept.begin(), kept.end(), [&](const Terms& other) { return never_needed(operand, other); })) continue;
+    if (std::any_of(kept.begin(), kept.end(), [&](const Terms& other) { return never_needed(operand, other); }))
+      continue;
     std::erase_if(kept, [&](const Terms& other) { return never_needed(other, operand); });
     kept.push_back(operand);
   }
@@ -625,9 +630,12 @@ struct Dimension::Algebra {
     std::vector<Terms> operands;
     for (const Terms& operand : atom->operands) operands.push_back(substitute(operand, lookup));
     switch (atom->kind) {
-      case Atom::Kind::floor_div: return rounded_down(std::move(operands[0]), std::move(operands[1]));
-      case Atom::Kind::modulus: return remainder(std::move(operands[0]), std::move(operands[1]));
-      default: return extremum(atom->kind, operands);
+      case Atom::Kind::floor_div:
+        return rounded_down(std::move(operands[0]), std::move(operands[1]));
+      case Atom::Kind::modulus:
+        return remainder(std::move(operands[0]), std::move(operands[1]));
+      default:
+        return extremum(atom->kind, operands);
     }
   }
 };
@@ -662,7 +670,8 @@ struct Dimension::Parser {
   }
   static Fraction sum(const Fraction& a, const Fraction& b, std::int64_t sign) {
     if (same(a.under, b.under)) return {ir::add(a.over, b.over, sign), a.under};
-    return {ir::add(ir::multiply(a.over, b.under), ir::multiply(b.over, a.under), sign), ir::multiply(a.under, b.under)};
+    return {ir::add(ir::multiply(a.over, b.under), ir::multiply(b.over, a.under), sign),
+            ir::multiply(a.under, b.under)};
   }
   static Fraction quotient(const Fraction& a, const Fraction& b) {
     Fraction result{ir::multiply(a.over, b.under), ir::multiply(a.under, b.over)};
@@ -913,13 +922,15 @@ Dimension modulus(const Dimension& a, const Dimension& b) {
 }
 
 Dimension minimum(const Dimension& a, const Dimension& b) {
-  return Dimension::Algebra::combine(
-      a, b, [](const Terms& x, const Terms& y) { return extremum(Atom::Kind::minimum, {x, y}); });
+  return Dimension::Algebra::combine(a, b, [](const Terms& x, const Terms& y) {
+    return extremum(Atom::Kind::minimum, {x, y});
+  });
 }
 
 Dimension maximum(const Dimension& a, const Dimension& b) {
-  return Dimension::Algebra::combine(
-      a, b, [](const Terms& x, const Terms& y) { return extremum(Atom::Kind::maximum, {x, y}); });
+  return Dimension::Algebra::combine(a, b, [](const Terms& x, const Terms& y) {
+    return extremum(Atom::Kind::maximum, {x, y});
+  });
 }
 
 std::optional<Dimension> exact_div(const Dimension& a, const Dimension& b) {

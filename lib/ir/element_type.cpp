@@ -49,7 +49,8 @@ constexpr std::array<Row, 27> rows = {{
 
 const Row& row(ElementType type) {
   const auto number = static_cast<std::int64_t>(type);
-  return number > 0 && number < static_cast<std::int64_t>(rows.size()) ? rows[static_cast<std::size_t>(number)] : rows[0];
+  return number > 0 && number < static_cast<std::int64_t>(rows.size()) ? rows[static_cast<std::size_t>(number)]
+                                                                       : rows[0];
 }
 
 }  // namespace

@@ -257,7 +257,7 @@ void Graph::link(Node& node, Node* before) {
 void Graph::make_room(Node& node) {
   const auto skip_left = [](Node* at) { return at && at->position_ == 0 ? at->previous_ : at; };
   const auto skip_right = [](Node* at) { return at && at->position_ == 0 ? at->next_ : at; };
-  Node* left = &node;   // first and last node of the range
+  Node* left = &node;  // first and last node of the range
   Node* right = &node;
   std::uint64_t count = 1;
   double capacity = 1;

@@ -10,7 +10,8 @@ namespace hone::ir {
 namespace {
 
 std::string describe(const Node& node) {
-  return "node " + quoted(node.name()) + " (" + (node.domain().empty() ? "" : node.domain() + ".") + node.op_type() + ")";
+  return "node " + quoted(node.name()) + " (" + (node.domain().empty() ? "" : node.domain() + ".") + node.op_type() +
+         ")";
 }
 
 // The payload of an attribute as T, null if there is none of the name; raises bad_input if it holds something else.
@@ -20,8 +21,8 @@ const T* typed(const Node& node, std::string_view name, const char* what) {
   if (!attribute) return nullptr;
   if (const T* value = attribute->get<T>()) return value;
   if (!attribute->reference.empty()) {
-    bad_input("{}: attribute {} refers to {} of the function around it, where {} is needed", describe(node), quoted(name),
-              quoted(attribute->reference), what);
+    bad_input("{}: attribute {} refers to {} of the function around it, where {} is needed", describe(node),
+              quoted(name), quoted(attribute->reference), what);
   }
   bad_input("{}: attribute {} is not {}", describe(node), quoted(name), what);
 }
@@ -170,7 +171,8 @@ void Node::remove_attribute(std::string_view name) {
 bool Node::has_subgraphs() const {
   for (const Attribute& attribute : attributes_) {
     if (attribute.get<std::unique_ptr<Graph>>()) return true;
-    if (const auto* graphs = attribute.get<std::vector<std::unique_ptr<Graph>>>(); graphs && !graphs->empty()) return true;
+    if (const auto* graphs = attribute.get<std::vector<std::unique_ptr<Graph>>>(); graphs && !graphs->empty())
+      return true;
   }
   return false;
 }

@@ -109,35 +109,72 @@ std::vector<Out> convert_all(const Tensor& tensor, const char* what, Convert&& c
   out.reserve(count);
   for_each_window(tensor, [&](std::uint64_t, std::span<const std::byte> bytes) {
     switch (type) {
-      case ElementType::float32: append<float>(bytes, out, convert); break;
-      case ElementType::float64: append<double>(bytes, out, convert); break;
-      case ElementType::uint8: append<std::uint8_t>(bytes, out, convert); break;
-      case ElementType::int8: append<std::int8_t>(bytes, out, convert); break;
-      case ElementType::uint16: append<std::uint16_t>(bytes, out, convert); break;
-      case ElementType::int16: append<std::int16_t>(bytes, out, convert); break;
-      case ElementType::uint32: append<std::uint32_t>(bytes, out, convert); break;
-      case ElementType::int32: append<std::int32_t>(bytes, out, convert); break;
-      case ElementType::uint64: append<std::uint64_t>(bytes, out, convert); break;
-      case ElementType::int64: append<std::int64_t>(bytes, out, convert); break;
+      case ElementType::float32:
+        append<float>(bytes, out, convert);
+        break;
+      case ElementType::float64:
+        append<double>(bytes, out, convert);
+        break;
+      case ElementType::uint8:
+        append<std::uint8_t>(bytes, out, convert);
+        break;
+      case ElementType::int8:
+        append<std::int8_t>(bytes, out, convert);
+        break;
+      case ElementType::uint16:
+        append<std::uint16_t>(bytes, out, convert);
+        break;
+      case ElementType::int16:
+        append<std::int16_t>(bytes, out, convert);
+        break;
+      case ElementType::uint32:
+        append<std::uint32_t>(bytes, out, convert);
+        break;
+      case ElementType::int32:
+        append<std::int32_t>(bytes, out, convert);
+        break;
+      case ElementType::uint64:
+        append<std::uint64_t>(bytes, out, convert);
+        break;
+      case ElementType::int64:
+        append<std::int64_t>(bytes, out, convert);
+        break;
       case ElementType::boolean:
         for (const std::byte byte : bytes) out.push_back(convert(byte != std::byte{0} ? 1 : 0));
         break;
-      case ElementType::float16: append<float16>(bytes, out, convert); break;
-      case ElementType::bfloat16: append<bfloat16>(bytes, out, convert); break;
-      case ElementType::float8e4m3fn: append<float8e4m3fn>(bytes, out, convert); break;
-      case ElementType::float8e4m3fnuz: append<float8e4m3fnuz>(bytes, out, convert); break;
-      case ElementType::float8e5m2: append<float8e5m2>(bytes, out, convert); break;
-      case ElementType::float8e5m2fnuz: append<float8e5m2fnuz>(bytes, out, convert); break;
-      case ElementType::float8e8m0: append<float8e8m0>(bytes, out, convert); break;
+      case ElementType::float16:
+        append<float16>(bytes, out, convert);
+        break;
+      case ElementType::bfloat16:
+        append<bfloat16>(bytes, out, convert);
+        break;
+      case ElementType::float8e4m3fn:
+        append<float8e4m3fn>(bytes, out, convert);
+        break;
+      case ElementType::float8e4m3fnuz:
+        append<float8e4m3fnuz>(bytes, out, convert);
+        break;
+      case ElementType::float8e5m2:
+        append<float8e5m2>(bytes, out, convert);
+        break;
+      case ElementType::float8e5m2fnuz:
+        append<float8e5m2fnuz>(bytes, out, convert);
+        break;
+      case ElementType::float8e8m0:
+        append<float8e8m0>(bytes, out, convert);
+        break;
       case ElementType::uint4:
       case ElementType::int4:
       case ElementType::uint2:
       case ElementType::int2:
-      case ElementType::float4e2m1: append_packed(type, bytes, count - out.size(), out, convert); break;
+      case ElementType::float4e2m1:
+        append_packed(type, bytes, count - out.size(), out, convert);
+        break;
       case ElementType::undefined:
       case ElementType::string:
       case ElementType::complex64:
-      case ElementType::complex128: bad_input("a tensor of type {} where {} are needed", name(type), what);
+      case ElementType::complex128:
+        bad_input("a tensor of type {} where {} are needed", name(type), what);
     }
     return true;
   });
@@ -187,8 +224,8 @@ Samples samples_of(std::uint64_t size) {
   return samples;
 }
 
-bool same_range(const Tensor& a, const Tensor& b, std::uint64_t offset, std::uint64_t length, std::vector<std::byte>& left,
-                std::vector<std::byte>& right) {
+bool same_range(const Tensor& a, const Tensor& b, std::uint64_t offset, std::uint64_t length,
+                std::vector<std::byte>& left, std::vector<std::byte>& right) {
   const auto view = [&](const Tensor& tensor, std::vector<std::byte>& scratch) -> const std::byte* {
     if (tensor.is_loaded()) return tensor.bytes().data() + offset;
     scratch.resize(length);
@@ -247,8 +284,8 @@ Tensor Tensor::from_file(ElementType type, Dims dims, FileSlice slice) {
   if (slice.length > 0) {
     std::uint64_t end = 0;
     if (__builtin_add_overflow(slice.offset, slice.length, &end) || end > slice.file->size()) {
-      bad_input("{} bytes of data at {} lie outside of the {} bytes of {}", slice.length, slice.offset, slice.file->size(),
-                quoted(slice.file->name()));
+      bad_input("{} bytes of data at {} lie outside of the {} bytes of {}", slice.length, slice.offset,
+                slice.file->size(), quoted(slice.file->name()));
     }
   }
   result.slice_ = std::move(slice);
@@ -311,7 +348,8 @@ Tensor Tensor::loaded() const {
     read(offset, {buffer->data() + offset, std::min(window_size, size - offset)});
   }
   if (type_ == ElementType::boolean) {
-    for (std::uint64_t i = 0; i < size; ++i) buffer->data()[i] = buffer->data()[i] == std::byte{0} ? std::byte{0} : std::byte{1};
+    for (std::uint64_t i = 0; i < size; ++i)
+      buffer->data()[i] = buffer->data()[i] == std::byte{0} ? std::byte{0} : std::byte{1};
   }
   Tensor result = *this;
   result.slice_ = {};
@@ -423,7 +461,8 @@ std::uint64_t fingerprint(const Tensor& tensor) {
     const auto& values = *tensor.string_values();
     const std::size_t step = values.size() / 64 + 1;
     for (std::size_t i = 0; i < values.size(); i += step) {
-      hash = mix(hash, std::as_bytes(std::span(values[i].data(), std::min<std::size_t>(values[i].size(), Samples::length))));
+      hash = mix(hash,
+                 std::as_bytes(std::span(values[i].data(), std::min<std::size_t>(values[i].size(), Samples::length))));
       hash = mix(hash, values[i].size());
     }
     return hash;

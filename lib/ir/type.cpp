@@ -34,13 +34,19 @@ bool identical(const Type& a, const Type& b) {
 std::string text(const Type& type) {
   const std::string inner = type.inner ? text(*type.inner) : "?";
   switch (type.kind) {
-    case Type::Kind::unknown: return "?";
-    case Type::Kind::opaque: return "opaque";
-    case Type::Kind::sequence: return "seq(" + inner + ")";
-    case Type::Kind::optional: return "optional(" + inner + ")";
-    case Type::Kind::map: return "map(" + std::string(name(type.element)) + "," + inner + ")";
+    case Type::Kind::unknown:
+      return "?";
+    case Type::Kind::opaque:
+      return "opaque";
+    case Type::Kind::sequence:
+      return "seq(" + inner + ")";
+    case Type::Kind::optional:
+      return "optional(" + inner + ")";
+    case Type::Kind::map:
+      return "map(" + std::string(name(type.element)) + "," + inner + ")";
     case Type::Kind::tensor:
-    case Type::Kind::sparse_tensor: break;
+    case Type::Kind::sparse_tensor:
+      break;
   }
   std::string result(name(type.element));
   if (type.shape && !type.shape->empty()) result += text(*type.shape);

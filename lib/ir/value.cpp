@@ -41,8 +41,8 @@ void Graph::exchange_names(Value& a, Value& b) {
   Graph& of_b = *b.graph_;
   const bool repeated = names_->count(a.name_) > 1 || names_->count(b.name_) > 1;
   if (&of_a != &of_b && repeated) {
-    fail(ErrorKind::internal, "exchanging the names {} and {} between graphs, and others have them too", quoted(a.name_),
-         quoted(b.name_));
+    fail(ErrorKind::internal, "exchanging the names {} and {} between graphs, and others have them too",
+         quoted(a.name_), quoted(b.name_));
   }
   of_a.by_name_.erase(a.name_);
   of_b.by_name_.erase(b.name_);

@@ -39,7 +39,8 @@ struct Verifier {
     for (const Node* node = graph.first_; node; node = node->next_) {
       require(node->graph_ == &graph, "{} is in a list but not in its graph", label(*node));
       require(node->previous_ == previous, "{} has a wrong back link", label(*node));
-      require(!previous || previous->position_ < node->position_, "{} has a position before its predecessor's", label(*node));
+      require(!previous || previous->position_ < node->position_, "{} has a position before its predecessor's",
+              label(*node));
       require(node->position_ > 0, "{} has no position", label(*node));
       require(node->domain_ != "ai.onnx", "{} spells out the default domain", label(*node));
       previous = node;
@@ -94,7 +95,8 @@ struct Verifier {
     }
     for (std::size_t i = 0; i < node.outputs_.size(); ++i) {
       const Value* value = node.outputs_[i];
-      require(!value || (value->producer_ == &node && value->output_index_ == i), "{}: output {} is not its own", who, i);
+      require(!value || (value->producer_ == &node && value->output_index_ == i), "{}: output {} is not its own", who,
+              i);
     }
     std::unordered_set<std::string_view> attributes;
     for (const Attribute& attribute : node.attributes_) {
@@ -166,8 +168,8 @@ void verify(const Graph& graph) {
   }
   for (const auto& [name, count] : verifier.names) {
     const std::uint32_t recorded = graph.names_->count(name);
-    Verifier::require(graph.parent_ ? recorded >= count : recorded == count, "name {} is counted {} times, used {} times",
-                      quoted(name), recorded, count);
+    Verifier::require(graph.parent_ ? recorded >= count : recorded == count,
+                      "name {} is counted {} times, used {} times", quoted(name), recorded, count);
   }
 }
 

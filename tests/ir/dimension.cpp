@@ -1,8 +1,7 @@
 #include "hone/ir/dimension.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <map>
 #include <random>
 
@@ -151,9 +150,28 @@ TEST_CASE("dim_params of exporters are read") {
 }
 
 TEST_CASE("what is no expression is one symbol") {
-  for (const char* name : {"DynamicDimension.0", "unk__12", "Conv_0_dim-1", "my dim", "0_dim", "n +", "(n", "n)", "f(n)",
-                           "n/m", "n//0", "1 2", "a`b", "*", "max()", "99999999999999999999", "n/0", "x:0", "None-2-b",
-                           "n**99", "`", "``"}) {
+  for (const char* name : {"DynamicDimension.0",
+                           "unk__12",
+                           "Conv_0_dim-1",
+                           "my dim",
+                           "0_dim",
+                           "n +",
+                           "(n",
+                           "n)",
+                           "f(n)",
+                           "n/m",
+                           "n//0",
+                           "1 2",
+                           "a`b",
+                           "*",
+                           "max()",
+                           "99999999999999999999",
+                           "n/0",
+                           "x:0",
+                           "None-2-b",
+                           "n**99",
+                           "`",
+                           "``"}) {
     CAPTURE(name);
     const Dimension read = Dimension::parse(name);
     CHECK(read.symbol_name() == name);

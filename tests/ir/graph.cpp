@@ -1,8 +1,7 @@
 #include "hone/ir/graph.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <chrono>
 #include <random>
 #include <set>
@@ -120,7 +119,10 @@ TEST_CASE("positions survive many insertions at one place") {
     std::mt19937 random(1);
     std::vector<Node*> nodes = {&first, &last};
     for (int i = 0; i < 20000; ++i) {
-      Node* before = place == 0 ? &last : place == 1 ? first.next() : place == 2 ? graph.first() : nodes[random() % nodes.size()];
+      Node* before = place == 0   ? &last
+                     : place == 1 ? first.next()
+                     : place == 2 ? graph.first()
+                                  : nodes[random() % nodes.size()];
       nodes.push_back(&graph.insert("N", before));
       if (i % 1000 == 0) verify(graph);
     }
@@ -584,7 +586,9 @@ struct Mutator {
         if (!values.empty()) in.exchange_names(*values[below(values.size())], *values[below(values.size())]);
         break;
       }
-      case 11: in.add_initializer(any_name(), Tensor()); break;
+      case 11:
+        in.add_initializer(any_name(), Tensor());
+        break;
       case 12:
         for (Value* value : in.initializers()) {
           if (!value->has_uses()) {

@@ -1,8 +1,7 @@
 #include "hone/ir/tensor.h"
 
-#include <catch2/catch.hpp>
-
 #include <atomic>
+#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -92,17 +91,17 @@ TEST_CASE("sizes are checked when a tensor is made") {
   raises(ErrorKind::bad_input, [] { Tensor::strings({3}, {"a"}); });
   raises(ErrorKind::bad_input, [] { Tensor::from_file(ElementType::string, {1}, slice_of("a")); });
   raises(ErrorKind::internal, [] { Tensor::deferred(ElementType::float32, {1}, nullptr); });
-  const auto message =
-      raises(ErrorKind::bad_input, [] { Tensor::from_file(ElementType::float32, {2, 2}, slice_of("too short")); });
+  const auto message = raises(ErrorKind::bad_input, [] {
+    Tensor::from_file(ElementType::float32, {2, 2}, slice_of("too short"));
+  });
   CHECK(message == "9 bytes of data where float[2,2] needs 16");
   FileSlice outside = slice_of("12345678");
   outside.offset = 4;
   raises(ErrorKind::bad_input, [&] { Tensor::from_file(ElementType::float32, {2}, outside); });
   outside.offset = std::numeric_limits<std::uint64_t>::max() - 3;
   raises(ErrorKind::bad_input, [&] { Tensor::from_file(ElementType::float32, {2}, outside); });
-  raises(ErrorKind::bad_input, [] {
-    Tensor::from_buffer(ElementType::float32, {2}, std::make_shared<hone::Buffer>(8), 4);
-  });
+  raises(ErrorKind::bad_input,
+         [] { Tensor::from_buffer(ElementType::float32, {2}, std::make_shared<hone::Buffer>(8), 4); });
 }
 
 TEST_CASE("bytes come from memory, files and computation") {

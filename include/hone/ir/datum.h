@@ -21,8 +21,8 @@ struct Optional {
   std::shared_ptr<const Datum> value;  // null: empty
 };
 struct Map {
-  Tensor keys;                   // 1-D, integers or strings
-  std::vector<Datum> values;     // as many
+  Tensor keys;                // 1-D, integers or strings
+  std::vector<Datum> values;  // as many
 };
 
 struct Datum {
@@ -31,8 +31,8 @@ struct Datum {
   Datum() = default;
   Datum(Tensor tensor) : value(std::move(tensor)) {}  // NOLINT: implicit by design
   Datum(Sequence sequence) : value(std::make_shared<const Sequence>(std::move(sequence))) {}  // NOLINT
-  Datum(Optional optional) : value(std::move(optional)) {}  // NOLINT
-  Datum(Map map) : value(std::make_shared<const Map>(std::move(map))) {}  // NOLINT
+  Datum(Optional optional) : value(std::move(optional)) {}                                    // NOLINT
+  Datum(Map map) : value(std::make_shared<const Map>(std::move(map))) {}                      // NOLINT
 
   const Tensor* tensor() const { return std::get_if<Tensor>(&value); }
   const Sequence* sequence() const {

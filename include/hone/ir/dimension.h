@@ -19,7 +19,7 @@ namespace hone::ir {
 
 class Dimension {
  public:
-  Dimension() = default;                                 // unknown
+  Dimension() = default;                                          // unknown
   Dimension(std::int64_t value) : known_(true), value_(value) {}  // NOLINT: implicit by design
   static Dimension symbol(std::string_view name);
   // Reads a dim_param: an arithmetic expression of names and integers with + - * / // % ** ( ) floor ceil max min mod, or

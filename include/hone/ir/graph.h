@@ -51,8 +51,8 @@ struct ValueInfo {
 class Value {
  public:
   const std::string& name() const { return name_; }
-  Graph& graph() const { return *graph_; }  // where it is defined
-  Node* producer() const { return producer_; }       // null: a graph input or an initializer
+  Graph& graph() const { return *graph_; }      // where it is defined
+  Node* producer() const { return producer_; }  // null: a graph input or an initializer
   std::size_t output_index() const { return output_index_; }
 
   // Uses by nodes, in this graph and in subgraphs, in no order that means anything. Graph outputs are not among them:
@@ -79,8 +79,14 @@ class Value {
   // Whether the file declares it, and how. declare() makes the writer derive the declaration from type().
   const ValueInfo* info() const { return info_.get(); }
   bool is_declared() const { return declared_; }
-  void declare() { declared_ = true; info_.reset(); }
-  void undeclare() { declared_ = false; info_.reset(); }
+  void declare() {
+    declared_ = true;
+    info_.reset();
+  }
+  void undeclare() {
+    declared_ = false;
+    info_.reset();
+  }
   // Takes over how `other` is declared: for the value that becomes a graph output in its place.
   void adopt_declaration(Value& other) {
     declared_ = other.declared_;
@@ -134,8 +140,8 @@ class Node {
   Value* input(std::size_t index) const { return index < inputs_.size() ? inputs_[index].value : nullptr; }
   void set_input(std::size_t index, Value* value);  // grows with empty slots
   void add_input(Value* value) { set_input(inputs_.size(), value); }
-  void remove_input(std::size_t index);             // shifts the later ones
-  void trim_inputs();                               // drops empty slots at the end
+  void remove_input(std::size_t index);  // shifts the later ones
+  void trim_inputs();                    // drops empty slots at the end
 
   std::size_t output_count() const { return outputs_.size(); }
   Value* output(std::size_t index = 0) const { return index < outputs_.size() ? outputs_[index] : nullptr; }
@@ -209,9 +215,9 @@ class NameTable;
 
 class Graph {
  public:
-  Graph();                           // a main graph or function body
-  explicit Graph(Node& parent);      // a subgraph: an attribute of `parent` will own it
-  ~Graph();                          // iterative over nodes
+  Graph();                       // a main graph or function body
+  explicit Graph(Node& parent);  // a subgraph: an attribute of `parent` will own it
+  ~Graph();                      // iterative over nodes
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
@@ -219,7 +225,7 @@ class Graph {
   void set_name(std::string name) { name_ = std::move(name); }
   Node* parent_node() const { return parent_; }  // null for a main graph or function body
   Graph* parent_graph() const { return parent_ ? &parent_->graph() : nullptr; }
-  bool encloses(const Graph& inner) const;       // or is the same
+  bool encloses(const Graph& inner) const;  // or is the same
 
   // Signature.
   std::span<Value* const> inputs() const { return inputs_; }
@@ -227,7 +233,7 @@ class Graph {
   Value* add_input(std::string name, Type type = {});
   // It must have no uses and not be an output; one with an initializer may, and stays as a plain initializer.
   void remove_input(std::size_t index);
-  void add_output(Value* value);                 // declared in this graph or around it
+  void add_output(Value* value);  // declared in this graph or around it
   void set_output(std::size_t index, Value* value);
   void remove_output(std::size_t index);
 
@@ -237,8 +243,8 @@ class Graph {
   // `exact`: taken in this very graph is an error, and shadowing a name from around it is allowed; for readers.
   Value* add_initializer(std::string name, Tensor tensor, bool exact = false);
   Value* add_sparse_initializer(std::string name, SparseTensor tensor, bool exact = false);
-  void set_initializer(Value& value, Tensor tensor);              // new contents, or turns a plain input's default on
-  void remove_initializer(Value& value);                          // the value goes if it is no graph input; no uses then
+  void set_initializer(Value& value, Tensor tensor);  // new contents, or turns a plain input's default on
+  void remove_initializer(Value& value);              // the value goes if it is no graph input; no uses then
 
   // Nodes, in topological order.
   Node* first() const { return first_; }
@@ -259,15 +265,15 @@ class Graph {
   [[nodiscard]] bool sort();
 
   // Values.
-  Value* find(std::string_view name) const;          // defined in this very graph
-  Value* find_in_scope(std::string_view name) const; // here or in a graph around it
+  Value* find(std::string_view name) const;           // defined in this very graph
+  Value* find_in_scope(std::string_view name) const;  // here or in a graph around it
   // All values defined here (inputs, initializers, outputs of nodes), unordered.
   void for_each_value(const std::function<void(Value&)>& f) const;
   // `name` ("value" if empty) if nobody in the model uses it, else name_1, name_2 ... Near O(1) however often asked. The
   // name is not reserved. Not for several threads at once.
   std::string fresh_name(std::string_view name) const;
-  void rename(Value& value, std::string name);       // the name must be free in scope
-  void exchange_names(Value& a, Value& b);           // O(1); so that a graph output can keep its name on another value
+  void rename(Value& value, std::string name);  // the name must be free in scope
+  void exchange_names(Value& a, Value& b);      // O(1); so that a graph output can keep its name on another value
   // Every use, and graph outputs if `outputs`, moves over to `replacement` (which must be visible at each of them; that it
   // is defined before them is not checked here but by verify()). A graph output slot then refers to the replacement and
   // is called what that is called: whoever must keep the name of an output calls exchange_names afterwards, as
@@ -296,11 +302,11 @@ class Graph {
   std::string initializer_name(std::string name, bool exact) const;
   void enlist_initializer(Value& value);
   void delist_initializer(Value& value);
-  void refer_output(Value* value);            // this graph has one more output slot that holds value
+  void refer_output(Value* value);  // this graph has one more output slot that holds value
   void unrefer_output(Value* value);
-  void link(Node& node, Node* before);        // into the list, with a position
+  void link(Node& node, Node* before);  // into the list, with a position
   void unlink(Node& node);
-  void make_room(Node& node);                 // renumbers around it so that there is a free position behind it
+  void make_room(Node& node);                      // renumbers around it so that there is a free position behind it
   void unshadow(Value& value, const Graph& user);  // renames values that would catch value's name on its way to user
   void rename_in_table(Value& value, std::string name);
 

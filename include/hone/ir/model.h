@@ -17,7 +17,7 @@ namespace hone::ir {
 struct OpsetImport {
   std::string domain;  // "" for ai.onnx, as nodes have it
   std::int64_t version = 0;
-  std::string rest;    // unknown fields; the spelling "ai.onnx" of the domain
+  std::string rest;  // unknown fields; the spelling "ai.onnx" of the domain
 };
 
 struct Function {
@@ -25,9 +25,9 @@ struct Function {
   std::vector<OpsetImport> opsets;
   // Inputs and outputs of the body are graph inputs and outputs; an attribute of a node in it may be a reference.
   std::unique_ptr<Graph> body;
-  std::vector<std::string> attributes;          // required ones
-  std::vector<Attribute> attribute_defaults;    // attribute_proto
-  std::string rest;                             // doc_string, metadata_props, unknown fields
+  std::vector<std::string> attributes;        // required ones
+  std::vector<Attribute> attribute_defaults;  // attribute_proto
+  std::string rest;                           // doc_string, metadata_props, unknown fields
 };
 
 using MetadataEntry = std::pair<std::string, std::string>;

@@ -98,7 +98,7 @@ class Tensor {
 
   // All elements, converted: any integer or boolean type to int64, any number type to double or float (real ones only).
   // Reads files in windows.
-  std::vector<std::int64_t> to_ints() const;    // raises bad_input for other types, and for uint64 past int64
+  std::vector<std::int64_t> to_ints() const;  // raises bad_input for other types, and for uint64 past int64
   std::vector<double> to_doubles() const;
   std::vector<float> to_floats() const;
 
