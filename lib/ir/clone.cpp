@@ -26,8 +26,8 @@ struct Cloner {
   // Values of `to` and of graphs inside it must not share names, so that only an unused one is free; a new subgraph may
   // have the names of its siblings.
   std::string name_for(const Value& value, const Graph& to) const {
-    if (exact || (inside && !to.find_in_scope(value.name_))) return value.name_;
-    return to.fresh_name(value.name_);
+    if (exact || (inside && !to.find_in_scope(value.name()))) return value.name();
+    return to.fresh_name(value.name());
   }
 
   Value* mapped(Value* value) const {
@@ -107,6 +107,7 @@ struct Cloner {
     }
     std::vector<std::pair<const Node*, Node*>> pairs;
     pairs.reserve(graph.node_count_);
+    map.reserve(map.size() + graph.node_count_);
     for (const Node& node : graph.nodes()) pairs.emplace_back(&node, &copy_shell(node, to, before));
     for (const auto& [node, copy] : pairs) fill(*node, *copy);
   }

@@ -42,7 +42,7 @@ Graph::~Graph() {
     }
   }
   const auto discard = [this](Value* value) {
-    if (!names_->closing) names_->remove(value->name_);
+    names_->remove(*value->name_, *this);
     delete value;
   };
   for (Value* value : initializers_) {
@@ -67,26 +67,20 @@ bool Graph::encloses(const Graph& inner) const {
 
 // Values.
 
-Value* Graph::make_value(std::string name) {
-  if (by_name_.contains(name)) fail(ErrorKind::internal, "the graph has a value {} already", quoted(name));
-  auto* value = new Value;
-  value->name_ = std::move(name);
+Value* Graph::make_value(std::string_view name) {
+  auto value = std::unique_ptr<Value>(new Value);
   value->graph_ = this;
-  by_name_.emplace(value->name_, value);
-  names_->add(value->name_);
-  return value;
+  value->name_ = names_->add(name, *this, *value);
+  if (!value->name_) fail(ErrorKind::internal, "the graph has a value {} already", quoted(name));
+  return value.release();
 }
 
 void Graph::destroy(Value* value) {
-  by_name_.erase(value->name_);
-  names_->remove(value->name_);
+  names_->remove(*value->name_, *this);
   delete value;
 }
 
-Value* Graph::find(std::string_view name) const {
-  const auto found = by_name_.find(name);
-  return found == by_name_.end() ? nullptr : found->second;
-}
+Value* Graph::find(std::string_view name) const { return names_->find(name, *this); }
 
 Value* Graph::find_in_scope(std::string_view name) const {
   for (const Graph* graph = this; graph; graph = graph->parent_graph()) {
@@ -96,7 +90,15 @@ Value* Graph::find_in_scope(std::string_view name) const {
 }
 
 void Graph::for_each_value(const std::function<void(Value&)>& f) const {
-  for (const auto& [name, value] : by_name_) f(*value);
+  for (Value* value : inputs_) f(*value);
+  for (Value* value : initializers_) {
+    if (value && !value->is_input_) f(*value);
+  }
+  for (const Node* node = first_; node; node = node->next_) {
+    for (Value* value : node->outputs_) {
+      if (value) f(*value);
+    }
+  }
 }
 
 std::string Graph::fresh_name(std::string_view name) const { return names_->fresh(name); }
@@ -105,9 +107,9 @@ std::string Graph::fresh_name(std::string_view name) const { return names_->fres
 
 void Graph::refer_output(Value* value) {
   if (!value || !value->graph_->encloses(*this)) {
-    fail(ErrorKind::internal, "output {} is not visible in its graph", value ? quoted(value->name_) : "that is null");
+    fail(ErrorKind::internal, "output {} is not visible in its graph", value ? quoted(value->name()) : "that is null");
   }
-  if (value->graph_ != this && names_->count(value->name_) > 1) unshadow(*value, *this);
+  if (value->graph_ != this && NameTable::count(*value->name_) > 1) unshadow(*value, *this);
   value->output_of_.push_back(this);
 }
 
@@ -119,7 +121,7 @@ void Graph::unrefer_output(Value* value) {
 
 Value* Graph::add_input(std::string name, Type type) {
   if (name.empty()) name = fresh_name("input");
-  Value* value = make_value(std::move(name));
+  Value* value = make_value(name);
   value->is_input_ = true;
   value->type_ = std::move(type);
   inputs_.push_back(value);
@@ -129,7 +131,7 @@ Value* Graph::add_input(std::string name, Type type) {
 void Graph::remove_input(std::size_t index) {
   Value* value = inputs_.at(index);
   const bool stays = value->initializer_ || value->sparse_;
-  if (!stays && value->has_uses()) fail(ErrorKind::internal, "graph input {} is still used", quoted(value->name_));
+  if (!stays && value->has_uses()) fail(ErrorKind::internal, "graph input {} is still used", quoted(value->name()));
   inputs_.erase(inputs_.begin() + static_cast<std::ptrdiff_t>(index));
   value->is_input_ = false;
   if (!stays) destroy(value);
@@ -183,14 +185,14 @@ std::string Graph::initializer_name(std::string name, bool exact) const {
 
 Value* Graph::add_initializer(std::string name, Tensor tensor, bool exact) {
   name = initializer_name(std::move(name), exact);
-  Value* value = make_value(std::move(name));
+  Value* value = make_value(name);
   set_initializer(*value, std::move(tensor));
   return value;
 }
 
 Value* Graph::add_sparse_initializer(std::string name, SparseTensor tensor, bool exact) {
   name = initializer_name(std::move(name), exact);
-  Value* value = make_value(std::move(name));
+  Value* value = make_value(name);
   Shape shape(tensor.dims.begin(), tensor.dims.end());
   value->type_ = Type::tensor(tensor.values.type(), std::move(shape));
   value->sparse_ = std::make_unique<SparseTensor>(std::move(tensor));
@@ -200,7 +202,7 @@ Value* Graph::add_sparse_initializer(std::string name, SparseTensor tensor, bool
 
 void Graph::set_initializer(Value& value, Tensor tensor) {
   if (value.graph_ != this) return value.graph_->set_initializer(value, std::move(tensor));
-  if (value.producer_) fail(ErrorKind::internal, "an initializer for {}, which a node makes", quoted(value.name_));
+  if (value.producer_) fail(ErrorKind::internal, "an initializer for {}, which a node makes", quoted(value.name()));
   if (!value.initializer_ && !value.sparse_) enlist_initializer(value);
   value.sparse_.reset();
   if (!value.is_input_) {
@@ -213,7 +215,7 @@ void Graph::remove_initializer(Value& value) {
   if (value.graph_ != this) return value.graph_->remove_initializer(value);
   if (!value.initializer_ && !value.sparse_) return;
   if (!value.is_input_ && value.has_uses()) {
-    fail(ErrorKind::internal, "initializer {} is still used", quoted(value.name_));
+    fail(ErrorKind::internal, "initializer {} is still used", quoted(value.name()));
   }
   delist_initializer(value);
   value.initializer_.reset();
@@ -326,7 +328,7 @@ void Graph::erase(Node& node) {
   for (const Value* value : node.outputs_) {
     if (value && value->has_uses()) {
       fail(ErrorKind::internal, "erasing node {} ({}): its output {} is still used", quoted(node.name_), node.op_type_,
-           quoted(value->name_));
+           quoted(value->name()));
     }
   }
   node.attributes_.clear();  // subgraphs give their uses back

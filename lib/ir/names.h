@@ -1,53 +1,58 @@
-// Names in use in a main graph and all graphs inside it. Private to lib/ir.
+// Names in use in a main graph and all graphs inside it, each kept once. Private to lib/ir.
+//
+// A name knows the values that have it: one as a rule, at most one in each graph (sibling subgraphs may repeat a name). So
+// one table serves to find a value in its graph, to tell which names are free, and to count.
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
+
+#include "hone/ir/graph.h"
 
 namespace hone::ir {
 
 class NameTable {
  public:
-  void add(const std::string& name) { ++entry(name).count; }
-  void remove(std::string_view name) {
-    if (closing) return;
-    const auto found = entries_.find(name);
-    if (--found->second.count == 0 && found->second.next_suffix == 0) entries_.erase(found);
-  }
-  // How many values have the name; sibling subgraphs may repeat one.
-  std::uint32_t count(std::string_view name) const {
-    const auto found = entries_.find(name);
-    return found == entries_.end() ? 0 : found->second.count;
-  }
-  std::string fresh(std::string_view stem) {
-    if (stem.empty()) stem = "value";
-    if (count(stem) == 0) return std::string(stem);
-    // The suffix that was free last time is where the search starts, so that n requests cost n steps.
-    Entry& of_stem = entries_.find(stem)->second;
-    if (of_stem.next_suffix == 0) of_stem.next_suffix = 1;
-    for (;; ++of_stem.next_suffix) {
-      std::string name = std::string(stem) + '_' + std::to_string(of_stem.next_suffix);
-      if (count(name) == 0) return name;
-    }
-  }
+  NameTable();
+  ~NameTable();
+  NameTable(const NameTable&) = delete;
+  NameTable& operator=(const NameTable&) = delete;
+
+  // The value of `graph` that has the name, or null.
+  Value* find(std::string_view name, const Graph& graph) const;
+  // How many values have the name.
+  std::size_t count(std::string_view name) const;
+  static std::size_t count(const Name& name);
+  // `name` gets a holder in `graph`; null if that graph has one.
+  const Name* add(std::string_view name, const Graph& graph, Value& value);
+  // The value's name loses it as a holder. Names without one may go.
+  void remove(const Name& name, const Graph& graph);
+  // Two values, a with the name of_a, trade names. In different graphs only if nobody else has either name.
+  static void exchange(const Name& of_a, Value& a, const Name& of_b, Value& b);
+  std::string fresh(std::string_view stem);
 
   bool closing = false;  // the main graph is being destroyed: nobody will ask any more
 
  private:
-  struct Entry {
-    std::uint32_t count = 0;
-    std::uint64_t next_suffix = 0;  // 0: never a stem
+  struct Entry;
+  struct Slot {
+    std::uint64_t hash = 0;
+    Entry* entry = nullptr;
   };
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
-  };
-  Entry& entry(const std::string& name) { return entries_[name]; }
 
-  std::unordered_map<std::string, Entry, Hash, std::equal_to<>> entries_;
+  std::uint64_t hash(std::string_view name) const;
+  Slot* slot(std::string_view name, std::uint64_t hash);  // where the name is or would be
+  Entry* lookup(std::string_view name) const;
+  void grow();
+  void erase(Entry& entry);
+
+  std::vector<Slot> slots_;  // open addressing with linear probing; the size is a power of two
+  std::size_t used_ = 0;
+  std::uint64_t seed_;
 };
 
 }  // namespace hone::ir

@@ -38,7 +38,7 @@ void Node::set_op(std::string op_type, std::string domain, std::string overload)
 void Node::drop_use(std::size_t index) {
   Slot& slot = inputs_[index];
   if (!slot.value) return;
-  std::vector<Use>& uses = slot.value->uses_;
+  auto& uses = slot.value->uses_;
   const Use moved = uses.back();
   uses[slot.place] = moved;
   moved.node->inputs_[moved.index].place = slot.place;
@@ -51,9 +51,9 @@ void Node::set_input(std::size_t index, Value* value) {
   if (inputs_[index].value == value) return;
   if (value && value->graph_ != graph_) {
     if (!value->graph_->encloses(*graph_)) {
-      fail(ErrorKind::internal, "{}: input {} is not visible there", describe(*this), quoted(value->name_));
+      fail(ErrorKind::internal, "{}: input {} is not visible there", describe(*this), quoted(value->name()));
     }
-    if (graph_->names_->count(value->name_) > 1) graph_->unshadow(*value, *graph_);
+    if (NameTable::count(*value->name_) > 1) graph_->unshadow(*value, *graph_);
   }
   drop_use(index);
   if (!value) return;
@@ -64,7 +64,7 @@ void Node::set_input(std::size_t index, Value* value) {
 void Node::remove_input(std::size_t index) {
   if (index >= inputs_.size()) fail(ErrorKind::internal, "{}: no input {}", describe(*this), index);
   drop_use(index);
-  inputs_.erase(inputs_.begin() + static_cast<std::ptrdiff_t>(index));
+  inputs_.erase(index);
   for (std::size_t i = index; i < inputs_.size(); ++i) {
     if (inputs_[i].value) inputs_[i].value->uses_[inputs_[i].place].index = i;
   }
@@ -82,7 +82,7 @@ Value* Node::set_output(std::size_t index, std::string name) {
     return outputs_[index];
   }
   if (name.empty()) name = graph_->fresh_name(name_.empty() ? op_type_ : name_);
-  Value* value = graph_->make_value(std::move(name));
+  Value* value = graph_->make_value(name);
   value->producer_ = this;
   value->output_index_ = index;
   if (index >= outputs_.size()) outputs_.resize(index + 1);
@@ -93,7 +93,7 @@ Value* Node::set_output(std::size_t index, std::string name) {
 void Node::drop_output(std::size_t index) {
   if (index >= outputs_.size() || !outputs_[index]) return;
   if (outputs_[index]->has_uses()) {
-    fail(ErrorKind::internal, "{}: output {} is still used", describe(*this), quoted(outputs_[index]->name_));
+    fail(ErrorKind::internal, "{}: output {} is still used", describe(*this), quoted(outputs_[index]->name()));
   }
   graph_->destroy(outputs_[index]);
   outputs_[index] = nullptr;

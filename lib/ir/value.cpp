@@ -15,56 +15,48 @@ void Value::set_type(Type type) {
   type_ = std::move(type);
 }
 
-void Graph::rename_in_table(Value& value, std::string name) {
-  names_->remove(value.name_);
-  by_name_.erase(value.name_);
-  value.name_ = std::move(name);
-  names_->add(value.name_);
-  by_name_.emplace(value.name_, &value);
+void Graph::rename_in_table(Value& value, std::string_view name) {
+  const Name* old = std::exchange(value.name_, names_->add(name, *this, value));
+  names_->remove(*old, *this);
 }
 
 void Graph::rename(Value& value, std::string name) {
   if (value.graph_ != this) return value.graph_->rename(value, std::move(name));
-  if (name == value.name_) return;
-  if (name.empty()) fail(ErrorKind::internal, "an empty name for {}", quoted(value.name_));
+  if (name == value.name()) return;
+  if (name.empty()) fail(ErrorKind::internal, "an empty name for {}", quoted(value.name()));
   if (find_in_scope(name)) fail(ErrorKind::internal, "the name {} is taken", quoted(name));
-  rename_in_table(value, std::move(name));
-  if (names_->count(value.name_) > 1) {
-    for (const Use& use : std::vector<Use>(value.uses_)) unshadow(value, use.node->graph());
-    for (const Graph* user : std::vector<Graph*>(value.output_of_)) unshadow(value, *user);
-  }
+  rename_in_table(value, name);
+  unshadow_uses(value);
 }
 
 void Graph::exchange_names(Value& a, Value& b) {
   if (&a == &b) return;
-  Graph& of_a = *a.graph_;
-  Graph& of_b = *b.graph_;
-  const bool repeated = names_->count(a.name_) > 1 || names_->count(b.name_) > 1;
-  if (&of_a != &of_b && repeated) {
+  const bool repeated = NameTable::count(*a.name_) > 1 || NameTable::count(*b.name_) > 1;
+  if (a.graph_ != b.graph_ && (repeated || a.graph_->names_ != b.graph_->names_)) {
     fail(ErrorKind::internal, "exchanging the names {} and {} between graphs, and others have them too",
-         quoted(a.name_), quoted(b.name_));
+         quoted(a.name()), quoted(b.name()));
   }
-  of_a.by_name_.erase(a.name_);
-  of_b.by_name_.erase(b.name_);
-  a.name_.swap(b.name_);
-  of_a.by_name_.emplace(a.name_, &a);
-  of_b.by_name_.emplace(b.name_, &b);
-  if (!repeated) return;
-  for (Value* value : {&a, &b}) {
-    for (const Use& use : std::vector<Use>(value->uses_)) unshadow(*value, use.node->graph());
-    for (const Graph* user : std::vector<Graph*>(value->output_of_)) unshadow(*value, *user);
-  }
+  NameTable::exchange(*a.name_, a, *b.name_, b);
+  std::swap(a.name_, b.name_);
+  unshadow_uses(a);
+  unshadow_uses(b);
+}
+
+void Graph::unshadow_uses(Value& value) {
+  if (NameTable::count(*value.name_) < 2) return;
+  for (const Use& use : value.uses_) unshadow(value, use.node->graph());
+  for (const Graph* user : value.output_of_) unshadow(value, *user);
 }
 
 void Graph::unshadow(Value& value, const Graph& user) {
   for (const Graph* graph = &user; graph != value.graph_; graph = graph->parent_graph()) {
-    if (Value* other = graph->find(value.name_)) other->graph_->rename_in_table(*other, fresh_name(other->name_));
+    if (Value* other = graph->find(value.name())) other->graph_->rename_in_table(*other, fresh_name(other->name()));
   }
 }
 
 void Graph::replace_uses_if(Value& value, Value& replacement, const std::function<bool(const Use&)>& chosen) {
   if (&value == &replacement) return;
-  for (const Use& use : std::vector<Use>(value.uses_)) {
+  for (const Use& use : value.uses_.copy()) {
     if (chosen(use)) use.node->set_input(use.index, &replacement);
   }
 }

@@ -216,6 +216,27 @@ TEST_CASE("names") {
   verify(graph);
 }
 
+TEST_CASE("names come and go") {
+  Graph graph;
+  std::set<std::string> present;
+  std::mt19937 random(3);
+  for (int i = 0; i < 20000; ++i) {
+    const std::string name = "n" + std::to_string(random() % 400);
+    if (Value* value = graph.find(name)) {
+      REQUIRE(present.erase(name) == 1);
+      REQUIRE(value->name() == name);
+      graph.erase(*value->producer());
+    } else {
+      REQUIRE(present.insert(name).second);
+      graph.insert("N").add_output(name);
+    }
+  }
+  std::size_t count = 0;
+  graph.for_each_value([&](Value& value) { count += present.count(value.name()); });
+  CHECK(count == present.size());
+  verify(graph);
+}
+
 TEST_CASE("graph inputs and initializers") {
   Graph graph;
   Value* x = graph.add_input("x", Type::tensor(ElementType::float32, Shape{2}));

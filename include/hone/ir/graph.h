@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "hone/ir/attribute.h"
+#include "hone/ir/inline_vector.h"
 
 namespace hone::ir {
 
@@ -48,9 +49,14 @@ struct ValueInfo {
   std::vector<std::pair<std::int64_t, std::string>> again;
 };
 
+// A name, kept once for all graphs of a model.
+struct Name {
+  std::string text;
+};
+
 class Value {
  public:
-  const std::string& name() const { return name_; }
+  const std::string& name() const { return name_->text; }
   Graph& graph() const { return *graph_; }      // where it is defined
   Node* producer() const { return producer_; }  // null: a graph input or an initializer
   std::size_t output_index() const { return output_index_; }
@@ -106,11 +112,11 @@ class Value {
   friend const Tensor* constant(const Value* value);
   Value() = default;
 
-  std::string name_;
+  const Name* name_ = nullptr;
   Graph* graph_ = nullptr;
   Node* producer_ = nullptr;
   std::size_t output_index_ = 0;
-  std::vector<Use> uses_;  // unordered; each slot knows its place here
+  InlineVector<Use, 2> uses_;  // unordered; each slot knows its place here
   std::vector<Graph*> output_of_;
   bool is_input_ = false;
   bool declared_ = false;
@@ -204,8 +210,8 @@ class Node {
   Node* next_ = nullptr;
   Node* previous_ = nullptr;
   std::uint64_t position_ = 0;
-  std::vector<Slot> inputs_;
-  std::vector<Value*> outputs_;
+  InlineVector<Slot, 3> inputs_;
+  InlineVector<Value*, 2> outputs_;
   std::vector<Attribute> attributes_;
   std::string rest_;
 };
@@ -297,7 +303,7 @@ class Graph {
   friend struct Verifier;
   friend void verify(const Graph& graph);
 
-  Value* make_value(std::string name);
+  Value* make_value(std::string_view name);
   void destroy(Value* value);
   std::string initializer_name(std::string name, bool exact) const;
   void enlist_initializer(Value& value);
@@ -308,12 +314,12 @@ class Graph {
   void unlink(Node& node);
   void make_room(Node& node);                      // renumbers around it so that there is a free position behind it
   void unshadow(Value& value, const Graph& user);  // renames values that would catch value's name on its way to user
-  void rename_in_table(Value& value, std::string name);
+  void rename_in_table(Value& value, std::string_view name);
+  void unshadow_uses(Value& value);
 
   std::string name_;
   Node* parent_ = nullptr;
   std::shared_ptr<NameTable> names_;
-  std::unordered_map<std::string_view, Value*> by_name_;  // keys point into the values
   std::vector<Value*> inputs_, outputs_;
   std::vector<Value*> initializers_;  // null where one was removed
   std::size_t removed_initializers_ = 0;
