@@ -35,9 +35,10 @@ struct Attribute {
 
   std::string name;
   Payload payload;
-  std::string reference;            // ref_attr_name: the function's attribute that gives the value
-  std::int32_t reference_type = 0;  // AttributeProto.type where `reference` is set
-  std::string rest;                 // doc_string and unknown fields, as serialized AttributeProto fields
+  std::string reference;  // ref_attr_name: the function's attribute that gives the value
+  std::int32_t reference_type =
+      0;             // AttributeProto.type where `reference` is set; -1: the file gives none (IR version 1)
+  std::string rest;  // doc_string and unknown fields, as serialized AttributeProto fields
 
   template <typename T>
   const T* get() const {
