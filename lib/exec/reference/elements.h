@@ -26,6 +26,12 @@ namespace hone::exec {
 inline constexpr std::int64_t cheap_grain = 32768;  // a few instructions an element
 inline constexpr std::int64_t costly_grain = 4096;  // exp, pow, divisions
 
+// Items per piece of parallel work, where one costs so many multiplications.
+inline std::int64_t grain_for(double cost) {
+  constexpr double piece = 1 << 17;  // as above: tens of microseconds
+  return static_cast<std::int64_t>(std::max(1.0, piece / std::max(cost, 1.0)));
+}
+
 // Elements [begin, begin + count) of a number or boolean array; false for strings and complex numbers.
 bool convert(const Array& in, std::int64_t begin, std::int64_t count, float* out);
 bool convert(const Array& in, std::int64_t begin, std::int64_t count, double* out);

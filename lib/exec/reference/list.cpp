@@ -20,6 +20,17 @@ std::span<const std::span<const KernelEntry>> reference_kernels() {
       pad_kernels(),
       generate_kernels(),
       cast_kernels(),
+      matmul_kernels(),
+      conv_kernels(),
+      pool_kernels(),
+      batch_normalization_kernels(),
+      softmax_kernels(),
+      reduce_kernels(),
+      arg_kernels(),
+      resize_kernels(),
+      dropout_kernels(),
+      quantize_kernels(),
+      integer_product_kernels(),
   };
   return families;
 }

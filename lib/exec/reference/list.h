@@ -21,6 +21,18 @@ std::span<const KernelEntry> scatter_kernels();
 std::span<const KernelEntry> pad_kernels();
 std::span<const KernelEntry> generate_kernels();
 std::span<const KernelEntry> cast_kernels();
+std::span<const KernelEntry> matmul_kernels();
+std::span<const KernelEntry> conv_kernels();
+std::span<const KernelEntry> pool_kernels();
+std::span<const KernelEntry> batch_normalization_kernels();
+std::span<const KernelEntry> normalization_kernels();
+std::span<const KernelEntry> softmax_kernels();
+std::span<const KernelEntry> reduce_kernels();
+std::span<const KernelEntry> arg_kernels();
+std::span<const KernelEntry> resize_kernels();
+std::span<const KernelEntry> dropout_kernels();
+std::span<const KernelEntry> quantize_kernels();
+std::span<const KernelEntry> integer_product_kernels();
 
 // The entries of all families, in the order of list.cpp: where two match a node, the first is taken.
 std::span<const std::span<const KernelEntry>> reference_kernels();

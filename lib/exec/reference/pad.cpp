@@ -1,11 +1,10 @@
 // Pad: more elements around a tensor, or, for negative amounts, fewer. Modes constant, reflect, edge and wrap.
-#include "exec/reference/elements.h"
 #include "exec/reference/list.h"
+#include "exec/reference/tables.h"
 
 namespace hone::exec {
 namespace {
 
-// For every place along one dimension of the output: where it comes from, -1 for the constant.
 ir::Dims sources(const std::string& mode, std::int64_t dim, std::int64_t before, std::int64_t length) {
   ir::Dims result(static_cast<std::size_t>(length));
   const std::int64_t period = mode == "reflect" ? std::max<std::int64_t>(1, 2 * (dim - 1)) : dim;
@@ -26,43 +25,6 @@ ir::Dims sources(const std::string& mode, std::int64_t dim, std::int64_t before,
     result[static_cast<std::size_t>(i)] = at;
   }
   return result;
-}
-
-template <typename T>
-void fill(const T* in, T* out, const ir::Dims& in_dims, const ir::Dims& dims, const std::vector<ir::Dims>& from, T value) {
-  const std::size_t last = dims.size() - 1;
-  const ir::Dims steps = strides(in_dims);
-  const ir::Dims& columns = from[last];
-  const std::int64_t width = dims[last];
-  // The middle of a row is one run of neighbours.
-  std::int64_t first = 0;
-  while (first < width && columns[static_cast<std::size_t>(first)] < 0) ++first;
-  std::int64_t end = first;
-  while (end < width && columns[static_cast<std::size_t>(end)] == columns[static_cast<std::size_t>(first)] + end - first) ++end;
-  parallel_for(product(dims, 0, last), std::max<std::int64_t>(1, cheap_grain / width),
-               [&](std::int64_t begin, std::int64_t stop) {
-    for (std::int64_t row = begin; row < stop; ++row) {
-      std::int64_t base = 0, rest = row;
-      bool inside = true;
-      for (std::size_t d = last; d-- > 0; rest /= dims[d]) {
-        const std::int64_t at = from[d][static_cast<std::size_t>(rest % dims[d])];
-        inside = inside && at >= 0;
-        base += at * steps[d];
-      }
-      T* to = out + row * width;
-      if (!inside) {
-        std::fill_n(to, width, value);
-        continue;
-      }
-      const auto one = [&](std::int64_t i) {
-        const std::int64_t at = columns[static_cast<std::size_t>(i)];
-        to[i] = at < 0 ? value : in[base + at];
-      };
-      for (std::int64_t i = 0; i < first; ++i) one(i);
-      if (end > first) std::copy_n(in + base + columns[static_cast<std::size_t>(first)], end - first, to + first);
-      for (std::int64_t i = end; i < width; ++i) one(i);
-    }
-  });
 }
 
 // `value`: one element of the input's type; null for zeros.
@@ -91,7 +53,7 @@ void pad_with(Context& context, const ir::Dims& pads, const Array* value) {
     T constant{};
     if constexpr (std::is_same_v<T, std::uint8_t>) constant = code;
     if (value && !ir::is_sub_byte(in.type)) constant = moved<T>(*value)[0];
-    fill<T>(source, to, in.dims, dims, from, constant);
+    fill_from<T>(source, in.dims, to, from, constant);
   });
 }
 
