@@ -31,6 +31,10 @@ std::span<const std::span<const KernelEntry>> reference_kernels() {
       dropout_kernels(),
       quantize_kernels(),
       integer_product_kernels(),
+      normalization_kernels(),
+      recurrent_kernels(),
+      cumulative_kernels(),
+      einsum_kernels(),
   };
   return families;
 }

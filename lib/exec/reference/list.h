@@ -33,6 +33,9 @@ std::span<const KernelEntry> resize_kernels();
 std::span<const KernelEntry> dropout_kernels();
 std::span<const KernelEntry> quantize_kernels();
 std::span<const KernelEntry> integer_product_kernels();
+std::span<const KernelEntry> recurrent_kernels();
+std::span<const KernelEntry> cumulative_kernels();
+std::span<const KernelEntry> einsum_kernels();
 
 // The entries of all families, in the order of list.cpp: where two match a node, the first is taken.
 std::span<const std::span<const KernelEntry>> reference_kernels();
