@@ -15,6 +15,11 @@ target_include_directories(hone
   PRIVATE "${PROJECT_SOURCE_DIR}/lib")
 set_source_files_properties("${PROJECT_SOURCE_DIR}/lib/support/version.cpp" PROPERTIES
   COMPILE_DEFINITIONS "HONE_VERSION=\"${PROJECT_VERSION}\"")
+# Loops of the kernels are worth vectorizing where the length is known at run time only, and need neither errno nor the
+# flags of floating-point exceptions; what they compute stays as IEEE has it.
+file(GLOB hone_kernels CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/lib/exec/reference/*.cpp")
+set_source_files_properties(${hone_kernels} PROPERTIES COMPILE_OPTIONS
+  "-fno-math-errno;-fno-trapping-math;$<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release>>:-fvect-cost-model=dynamic>")
 # Public headers show fmt and nlohmann/json; ONNX, protobuf, Eigen and the rest stay inside.
 target_link_libraries(hone
   PUBLIC fmt::fmt nlohmann_json::nlohmann_json

@@ -35,6 +35,8 @@ std::span<const std::span<const KernelEntry>> reference_kernels() {
       recurrent_kernels(),
       cumulative_kernels(),
       einsum_kernels(),
+      sequence_kernels(),
+      unique_kernels(),
   };
   return families;
 }

@@ -36,6 +36,8 @@ std::span<const KernelEntry> integer_product_kernels();
 std::span<const KernelEntry> recurrent_kernels();
 std::span<const KernelEntry> cumulative_kernels();
 std::span<const KernelEntry> einsum_kernels();
+std::span<const KernelEntry> sequence_kernels();
+std::span<const KernelEntry> unique_kernels();
 
 // The entries of all families, in the order of list.cpp: where two match a node, the first is taken.
 std::span<const std::span<const KernelEntry>> reference_kernels();
