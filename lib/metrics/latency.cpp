@@ -1,0 +1,131 @@
+// Statistics of run times.
+#include "hone/metrics/latency.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "hone/support/threads.h"
+
+namespace hone::metrics {
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+std::vector<double> sorted(std::span<const double> values) {
+  std::vector<double> result(values.begin(), values.end());
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
+// The median of values in rising order of `order`, each counted as often as it was drawn.
+double weighted_median(std::span<const double> values, const std::vector<std::uint32_t>& order,
+                       const Weights& weights) {
+  std::uint64_t total = 0;
+  for (const std::uint32_t weight : weights) total += weight;
+  // The two middle ones, which are the same place for an odd count.
+  const std::uint64_t lower = (total - 1) / 2, upper = total / 2;
+  double result = 0;
+  bool has_lower = false;
+  std::uint64_t seen = 0;
+  for (const std::uint32_t place : order) {
+    seen += weights[place];
+    if (!has_lower && seen > lower) {
+      result = values[place];
+      has_lower = true;
+    }
+    if (seen > upper) return (result + values[place]) / 2;
+  }
+  return result;
+}
+
+std::vector<std::uint32_t> rising_order(std::span<const double> values) {
+  std::vector<std::uint32_t> order(values.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return values[a] < values[b]; });
+  return order;
+}
+
+double seconds_of(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+Latency summarize(std::span<const double> seconds) {
+  Latency result;
+  result.runs = seconds.size();
+  if (seconds.empty()) {
+    result.min = result.mean = result.p50 = result.p90 = result.p95 = result.p99 = result.deviation = nan;
+    return result;
+  }
+  const std::vector<double> times = sorted(seconds);
+  result.min = times.front();
+  result.mean = std::accumulate(times.begin(), times.end(), 0.0) / static_cast<double>(times.size());
+  result.p50 = quantile(times, 0.5);
+  result.p90 = quantile(times, 0.9);
+  result.p95 = quantile(times, 0.95);
+  result.p99 = quantile(times, 0.99);
+  std::vector<double> distances;
+  for (const double time : times) distances.push_back(std::abs(time - result.p50));
+  std::sort(distances.begin(), distances.end());
+  constexpr double to_deviation = 1.4826;  // of a normal distribution
+  result.deviation = to_deviation * quantile(distances, 0.5);
+  for (const double distance : distances) result.outliers += distance > 10 * result.deviation;
+  return result;
+}
+
+std::optional<Interval> median_interval(std::span<const double> seconds, std::uint64_t seed, double confidence) {
+  if (seconds.size() < 2) return std::nullopt;
+  const auto order = rising_order(seconds);
+  return bootstrap(
+      seconds.size(), [&](const Weights& weights) { return weighted_median(seconds, order, weights); }, seed,
+      confidence);
+}
+
+LatencyRatio latency_ratio(std::span<const double> first, std::span<const double> second, std::uint64_t seed,
+                           double confidence) {
+  const std::size_t pairs = std::min(first.size(), second.size());
+  first = first.first(pairs);
+  second = second.first(pairs);
+  LatencyRatio result;
+  if (pairs == 0) {
+    result.ratio = nan;
+    return result;
+  }
+  result.ratio = quantile(sorted(second), 0.5) / quantile(sorted(first), 0.5);
+  if (pairs < 2) return result;
+  const auto first_order = rising_order(first), second_order = rising_order(second);
+  result.interval = bootstrap(
+      pairs,
+      [&](const Weights& weights) {
+        return weighted_median(second, second_order, weights) / weighted_median(first, first_order, weights);
+      },
+      seed, confidence);
+  return result;
+}
+
+Timings time_in_turn(const std::function<void()>& first, const std::function<void()>& second, int warm_up, int runs) {
+  for (int i = 0; i < warm_up; ++i) {
+    first();
+    second();
+  }
+  Timings timings;
+  for (int i = 0; i < runs; ++i) {
+    check_interrupt();
+    if (i % 2 == 0) {
+      timings.first.push_back(seconds_of(first));
+      timings.second.push_back(seconds_of(second));
+    } else {
+      timings.second.push_back(seconds_of(second));
+      timings.first.push_back(seconds_of(first));
+    }
+  }
+  return timings;
+}
+
+}  // namespace hone::metrics
