@@ -37,6 +37,12 @@ std::span<const std::span<const KernelEntry>> reference_kernels() {
       einsum_kernels(),
       sequence_kernels(),
       unique_kernels(),
+      vision_kernels(),
+      grid_sample_kernels(),
+      signal_kernels(),
+      loss_kernels(),
+      random_kernels(),
+      attention_kernels(),
   };
   return families;
 }

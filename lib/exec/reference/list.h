@@ -38,6 +38,12 @@ std::span<const KernelEntry> cumulative_kernels();
 std::span<const KernelEntry> einsum_kernels();
 std::span<const KernelEntry> sequence_kernels();
 std::span<const KernelEntry> unique_kernels();
+std::span<const KernelEntry> vision_kernels();
+std::span<const KernelEntry> grid_sample_kernels();
+std::span<const KernelEntry> signal_kernels();
+std::span<const KernelEntry> loss_kernels();
+std::span<const KernelEntry> random_kernels();
+std::span<const KernelEntry> attention_kernels();
 
 // The entries of all families, in the order of list.cpp: where two match a node, the first is taken.
 std::span<const std::span<const KernelEntry>> reference_kernels();
