@@ -1,6 +1,5 @@
 #include "hone/quantize/quantize.h"
 
-#include "hone/onnx/convert_opset.h"
 #include "hone/passes/passes.h"
 #include "hone/shapes/inference.h"
 #include "hone/support/error.h"
@@ -31,7 +30,10 @@ QuantizeResult quantize(ir::Model& model, const data::Dataset* calibration, cons
     usage_error("static quantization needs calibration data: --data FILE, or use --mode dynamic");
   }
   if (is_quantized(model)) unsupported("the model is quantized already");
-  if (model.opset() < kLeastOpset) model = onnx::convert_opset(model, kLeastOpset);
+  if (model.opset() < kLeastOpset) {
+    unsupported("the model has opset {}, and quantization by channel needs {}: convert it with --opset {} first",
+                model.opset(), kLeastOpset, kLeastOpset);
+  }
   if (options.simplify) rewrite::run_pipeline(model, passes::pipeline(2));
   shapes::Inference(model, &observer).run();
 
