@@ -32,11 +32,14 @@ class Common {
 
   // Writes "hone.report/1" to --report, if given: `body` under the fields every report has.
   void write_report(const std::string& command, Json body) const;
+  // What the command ends with when nothing went wrong: 0, unless a gate says otherwise.
+  void set_exit_code(int code) { exit_code_ = code; }
+  int exit_code() const { return exit_code_; }
   // A line for people, on stderr.
   void say(const std::string& line) const;
 
  private:
-  int threads_ = 0;
+  int threads_ = 0, exit_code_ = 0;
   std::uint64_t seed_ = 0;
   std::string report_, max_memory_;
   bool quiet_ = false;
@@ -72,6 +75,7 @@ void add_convert(CLI::App& hone, Common& common);
 void add_run(CLI::App& hone, Common& common);
 void add_inspect(CLI::App& hone, Common& common);
 void add_passes(CLI::App& hone, Common& common);
+void add_validate(CLI::App& hone, Common& common);
 void add_prune(CLI::App& hone, Common& common);
 void add_quantize(CLI::App& hone, Common& common);
 

@@ -62,6 +62,7 @@ int run(int argc, char** argv) {
   add_inspect(app, common);
   add_prune(app, common);
   add_quantize(app, common);
+  add_validate(app, common);
   add_passes(app, common);
 
   std::vector<std::string> words(argv + 1, argv + argc);
@@ -96,7 +97,7 @@ int run(int argc, char** argv) {
     }
     return kUsage;
   }
-  return 0;
+  return common.exit_code();
 }
 
 }  // namespace
