@@ -8,6 +8,7 @@
 
 #include "exec/arrays.h"
 #include "exec/function_call.h"
+#include "exec/fuse.h"
 #include "hone/support/random.h"
 #include "hone/support/threads.h"
 
@@ -195,7 +196,9 @@ void Program::plan_body(Body& body, const ir::Graph& graph) {
     for (std::size_t k = 0; k < step.inputs.size(); ++k) {
       const ir::Value* value = step.node->input(k);
       const auto found = value ? last_use.find(value) : last_use.end();
-      bool dying = found != last_use.end() && found->second == i + 1 && !inside.contains(value);
+      // The subgraph of a fused node runs instead of its kernel, not beside it.
+      const bool shared_inside = inside.contains(value) && step.node->domain() != fused_domain;
+      bool dying = found != last_use.end() && found->second == i + 1 && !shared_inside;
       for (std::size_t other = 0; other < step.inputs.size(); ++other) {
         dying = dying && (other == k || step.inputs[other] != step.inputs[k]);
       }
@@ -470,24 +473,36 @@ Array& StepContext::output(std::size_t index, ir::ElementType type, std::span<co
   return array;
 }
 
+Array* StepContext::take_over(std::size_t index, std::size_t source, ir::ElementType type,
+                              std::span<const std::int64_t> dims, const std::shared_ptr<const Layout>& layout) {
+  if (source >= step_.dying.size() || !step_.dying[source]) return nullptr;
+  const Slot& from = program_.slots_[step_.inputs[source]];
+  Block* block = from.block;
+  if (!block || block->references != 1 || from.array.layout != layout || from.array.data != block->data ||
+      type == ir::ElementType::string || (layout ? layout->byte_size() : checked_byte_size(type, dims)) != block->size) {
+    return nullptr;
+  }
+  Slot& slot = output_slot(index);
+  slot.array.type = type;
+  slot.array.dims.assign(dims.begin(), dims.end());
+  slot.array.data = block->data;
+  slot.array.layout = layout;
+  slot.block = block;
+  ++block->references;
+  slot.kind = Slot::Kind::array;
+  return &slot.array;
+}
+
 Array& StepContext::output_over(std::size_t index, std::size_t source, ir::ElementType type,
                                 std::span<const std::int64_t> dims) {
-  if (source < step_.dying.size() && step_.dying[source]) {
-    const Slot& from = program_.slots_[step_.inputs[source]];
-    Block* block = from.block;
-    if (block && block->references == 1 && !from.array.layout && from.array.data == block->data &&
-        type != ir::ElementType::string && checked_byte_size(type, dims) == block->size) {
-      Slot& slot = output_slot(index);
-      slot.array.type = type;
-      slot.array.dims.assign(dims.begin(), dims.end());
-      slot.array.data = block->data;
-      slot.block = block;
-      ++block->references;
-      slot.kind = Slot::Kind::array;
-      return slot.array;
-    }
-  }
-  return output(index, type, dims);
+  Array* array = take_over(index, source, type, dims, nullptr);
+  return array ? *array : output(index, type, dims);
+}
+
+Array& StepContext::output_over_with_layout(std::size_t index, std::size_t source, ir::ElementType type,
+                                            std::span<const std::int64_t> dims, std::shared_ptr<const Layout> layout) {
+  Array* array = take_over(index, source, type, dims, layout);
+  return array ? *array : output_with_layout(index, type, dims, std::move(layout));
 }
 
 void StepContext::forward(std::size_t index, std::size_t source, std::span<const std::int64_t> dims) {

@@ -167,6 +167,8 @@ class StepContext final : public Context {
   void set_output(std::size_t index, ir::Datum datum) override;
   Array& output_with_layout(std::size_t index, ir::ElementType type, std::span<const std::int64_t> dims,
                             std::shared_ptr<const Layout> layout) override;
+  Array& output_over_with_layout(std::size_t index, std::size_t source, ir::ElementType type,
+                                 std::span<const std::int64_t> dims, std::shared_ptr<const Layout> layout) override;
   std::byte* scratch(std::uint64_t bytes) override;
   std::vector<ir::Datum> run_subgraph(std::string_view attribute, std::vector<ir::Datum> inputs) override;
   std::uint64_t random_seed() override;
@@ -189,6 +191,9 @@ class StepContext final : public Context {
  private:
   Slot& input_slot(std::size_t index);
   Slot& output_slot(std::size_t index);
+  // The output in the memory of an input; null where that is not possible.
+  Array* take_over(std::size_t index, std::size_t source, ir::ElementType type, std::span<const std::int64_t> dims,
+                   const std::shared_ptr<const Layout>& layout);
 
   Program& program_;
   Step& step_;

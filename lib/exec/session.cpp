@@ -5,6 +5,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "exec/fuse.h"
 #include "exec/program.h"
 #include "hone/support/error.h"
 
@@ -133,9 +134,15 @@ struct Session::State {
     results.clear();
     plans.clear();
     program.reset();
-    program = std::make_unique<Program>(
-        std::make_unique<PrivateGraph>(model, *model.graph, model.opsets, options.variables, overridable),
-        std::move(settings));
+    auto copy = std::make_unique<PrivateGraph>(model, *model.graph, model.opsets, options.variables, overridable);
+#ifdef HONE_ONEDNN
+    if (!options.reference) {
+      std::vector<std::string> keep = observed;
+      keep.insert(keep.end(), options.extra_outputs.begin(), options.extra_outputs.end());
+      fuse(*copy, keep);
+    }
+#endif
+    program = std::make_unique<Program>(std::move(copy), std::move(settings));
     PrivateGraph& graph = program->private_graph();
     for (Input& input : inputs) {
       const ir::Value* value = graph.find(input.name);

@@ -95,6 +95,12 @@ class Context {
   // Memory in a backend's own layout.
   virtual Array& output_with_layout(std::size_t index, ir::ElementType type, std::span<const std::int64_t> dims,
                                     std::shared_ptr<const Layout> layout) = 0;
+  // Both: in the memory of input `source` where that is in the same layout and nobody else needs it any more.
+  virtual Array& output_over_with_layout(std::size_t index, std::size_t source, ir::ElementType type,
+                                         std::span<const std::int64_t> dims, std::shared_ptr<const Layout> layout) {
+    (void)source;
+    return output_with_layout(index, type, dims, std::move(layout));
+  }
 
   // Aligned memory for the time of this run.
   virtual std::byte* scratch(std::uint64_t bytes) = 0;

@@ -1,7 +1,18 @@
 #include "exec/onednn/list.h"
 
+#include <vector>
+
+#include "exec/onednn/families.h"
+
 namespace hone::exec {
 
-std::span<const std::span<const KernelEntry>> onednn_kernels() { return {}; }
+std::span<const std::span<const KernelEntry>> onednn_kernels() {
+  static const std::vector<std::span<const KernelEntry>> families = {
+      onednn::convolution_kernels(),
+      onednn::matmul_kernels(),
+      onednn::pooling_kernels(),
+  };
+  return families;
+}
 
 }  // namespace hone::exec

@@ -1,0 +1,323 @@
+// Conv and ConvTranspose in float32: any rank oneDNN has, groups, depthwise, dilations, asymmetric pads. Constant weights
+// are packed once for each layout a shape asks for; those that change (training) are packed at every run.
+//
+// Declined, or given back to the reference kernel at run time: other element types, empty tensors, shapes oneDNN refuses.
+#include <cstring>
+
+#include "exec/onednn/families.h"
+#include "exec/onednn/post_ops.h"
+#include "hone/ir/dimension.h"
+
+namespace hone::exec::onednn {
+namespace {
+
+using Dims = dnnl::memory::dims;
+
+struct Geometry {
+  Dims strides, dilations, before, after;
+};
+
+class Convolution final : public Kernel {
+ public:
+  Convolution(const KernelInfo& info, bool transposed) : info_(info), fallback_(info), transposed_(transposed), tail_(read_tail(info.node)) {
+    const ir::Node& node = info.node;
+    group_ = node.int_or("group", 1);
+    strides_ = node.ints_or("strides", {});
+    dilations_ = node.ints_or("dilations", {});
+    pads_ = node.ints_or("pads", {});
+    output_shape_ = node.ints_or("output_shape", {});
+    output_padding_ = node.ints_or("output_padding", {});
+    auto_pad_ = node.string_or("auto_pad", "NOTSET");
+    weights_ = info.constant_input(1);
+    bias_ = info.constant_input(2);
+  }
+
+  std::string name() const override { return name_; }
+
+  void run(Context& context) override {
+    const Array& x = context.raw_input(0);
+    const Array* w = weights_ ? nullptr : &context.input(1);
+    const ir::Dims weight_dims = w ? w->dims : weights_->dims();
+    shapes_.begin_key();
+    shapes_.add(x);
+    if (w) shapes_.add(*w);
+    Entry* entry = shapes_.find();
+    if (!entry) entry = &shapes_.insert(guarded([&] { return plan(x, weight_dims, w ? w->type : weights_->type()); }), {x.layout});
+    if (!entry->call || !fits(context, *entry)) {
+      fallback_.run(context);
+      return;
+    }
+    const FusedStep* sum = entry->sum;
+    Array* out = nullptr;
+    if (sum) {
+      const Array& other = context.raw_input(sum->input);
+      if (other.layout == entry->target.layout) {
+        std::byte* data = other.data;
+        out = &over(context, *entry, sum->input);
+        if (out->data != data) std::memcpy(out->data, data, entry->target.desc.get_size());
+      } else {
+        const Desc from = desc_of(other);
+        const std::byte* data = other.data;
+        out = &entry->target.output(context, 0, entry->dims);
+        reorder(from, data, entry->target.desc, out->data);
+      }
+    } else {
+      out = &entry->target.output(context, 0, entry->dims);
+    }
+    Call& call = entry->call;
+    call.bind(DNNL_ARG_SRC, entry->source, entry->adapter.get(context, x.data));
+    if (w) {
+      call.bind(DNNL_ARG_WEIGHTS, entry->weights, entry->weight_adapter.get(context, scaled(context, *w)));
+    } else {
+      if (!entry->packed) entry->packed = pack(*entry);
+      call.bind(DNNL_ARG_WEIGHTS, entry->weights, entry->packed);
+    }
+    if (entry->has_bias) call.bind(DNNL_ARG_BIAS, entry->bias, bias(context));
+    call.bind(DNNL_ARG_DST, entry->target.desc, out->data);
+    if (entry->scratch > 0) call.bind(DNNL_ARG_SCRATCHPAD, entry->scratchpad, context.scratch(entry->scratch));
+    call.run();
+  }
+
+ private:
+  struct Entry {
+    Call call;  // empty: the reference kernel takes this shape
+    Adapter adapter, weight_adapter;
+    Desc source, weights, plain_weights, bias, scratchpad;
+    Target target;
+    ir::Dims dims;
+    bool has_bias = false;
+    const FusedStep* sum = nullptr;
+    std::uint64_t scratch = 0;
+    const void* packed = nullptr;
+  };
+
+  // What the step adds must be of the result's very shape: the rest broadcasts.
+  static bool fits(Context& context, const Entry& entry) {
+    if (!entry.sum) return true;
+    const Array& other = context.raw_input(entry.sum->input);
+    return other.type == ir::ElementType::float32 && other.dims == entry.dims;
+  }
+
+  static Array& over(Context& context, const Entry& entry, std::size_t source) {
+    return entry.target.layout ? context.output_over_with_layout(0, source, ir::ElementType::float32, entry.dims, entry.target.layout)
+                               : context.output_over(0, source, ir::ElementType::float32, entry.dims);
+  }
+
+  // Output sizes and pads; false where they don't fit oneDNN.
+  bool geometry(const ir::Dims& x, const ir::Dims& w, Geometry& g, ir::Dims& out) const {
+    const std::size_t rank = x.size() - 2;
+    out = {x[0], transposed_ ? w[1] * group_ : w[0]};
+    for (std::size_t i = 0; i < rank; ++i) {
+      const std::int64_t stride = i < strides_.size() ? strides_[i] : 1, dilation = i < dilations_.size() ? dilations_[i] : 1;
+      const std::int64_t in = x[2 + i], span = (w[2 + i] - 1) * dilation + 1;
+      if (stride < 1 || dilation < 1 || w[2 + i] < 1) return false;
+      std::int64_t before = i < pads_.size() ? pads_[i] : 0, after = i + rank < pads_.size() ? pads_[i + rank] : 0;
+      std::int64_t size = 0;
+      const bool same = auto_pad_ == "SAME_UPPER" || auto_pad_ == "SAME_LOWER";
+      if (!transposed_) {
+        if (auto_pad_ == "VALID") before = after = 0;
+        if (same) {
+          const std::int64_t wanted = (in + stride - 1) / stride, total = std::max<std::int64_t>((wanted - 1) * stride + span - in, 0);
+          before = auto_pad_ == "SAME_UPPER" ? total / 2 : total - total / 2;
+          after = total - before;
+        }
+        if (before < 0 || after < 0 || in + before + after < span) return false;
+        size = (in + before + after - span) / stride + 1;
+      } else {
+        const std::int64_t extra = i < output_padding_.size() ? output_padding_[i] : 0;
+        const std::int64_t full = (in - 1) * stride + span + extra;
+        if (!output_shape_.empty() || same) {
+          if (!output_shape_.empty() && output_shape_.size() != rank) return false;
+          size = output_shape_.empty() ? in * stride : output_shape_[i];
+          const std::int64_t total = std::max<std::int64_t>(full - size, 0);
+          before = auto_pad_ == "SAME_UPPER" ? total / 2 : total - total / 2;
+          if (auto_pad_ != "SAME_UPPER" && auto_pad_ != "SAME_LOWER") before = total / 2;
+        } else {
+          size = full - before - after;
+        }
+        after = (in - 1) * stride + span - before - size;  // oneDNN knows no output padding
+        if (before < 0 || size < 1) return false;
+      }
+      out.push_back(size);
+      g.strides.push_back(stride);
+      g.dilations.push_back(dilation - 1);
+      g.before.push_back(before);
+      g.after.push_back(after);
+    }
+    return true;
+  }
+
+  Entry plan(const Array& x, const ir::Dims& w, ir::ElementType weight_type) {
+    Entry entry;
+    const bool plain_types = x.type == ir::ElementType::float32 && weight_type == ir::ElementType::float32;
+    if (!plain_types || x.rank() < 3 || x.rank() > 5 || w.size() != x.rank() || group_ < 1) return entry;
+    const std::int64_t channels = x.dims[1];
+    if (channels != (transposed_ ? w[0] : w[1] * group_) || w[0] % group_ != 0) return entry;
+    Geometry g;
+    if (!geometry(x.dims, w, g, entry.dims)) return entry;
+    for (const ir::Dims* dims : {&x.dims, &w, static_cast<const ir::Dims*>(&entry.dims)}) {
+      for (const std::int64_t dim : *dims) {
+        if (dim < 1) return entry;
+      }
+    }
+    // As oneDNN has them: groups first, then output and input channels of one group.
+    const std::int64_t in = (transposed_ ? w[0] : w[1] * group_) / group_, out = (transposed_ ? w[1] : w[0] / group_);
+    Dims weight_dims, weight_strides;
+    std::int64_t kernel = 1;
+    for (std::size_t i = 2; i < w.size(); ++i) kernel *= w[i];
+    if (group_ > 1) {
+      weight_dims = {group_, out, in};
+      weight_strides = {in * out * kernel, transposed_ ? kernel : in * kernel, transposed_ ? out * kernel : kernel};
+    } else {
+      weight_dims = {out, in};
+      weight_strides = {transposed_ ? kernel : in * kernel, transposed_ ? out * kernel : kernel};
+    }
+    std::int64_t rest = kernel;
+    for (std::size_t i = 2; i < w.size(); ++i) {
+      weight_dims.push_back(w[i]);
+      rest /= w[i];
+      weight_strides.push_back(rest);
+    }
+    using D = dnnl::memory::data_type;
+    entry.plain_weights = Desc(weight_dims, D::f32, weight_strides);
+    entry.has_bias = info_.node.input(2) != nullptr || !tail_.shift.empty();
+    if (entry.has_bias) entry.bias = Desc({entry.dims[1]}, D::f32, dnnl::memory::format_tag::x);
+
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    for (const FusedStep& step : tail_.steps) {
+      if (step.kind == FusedStep::Kind::add) entry.sum = &step;
+    }
+    attributes.set_post_ops(post_ops(tail_.steps));
+    const Desc source = any_layout(x.dims), weights = any_layout(weight_dims), target = any_layout(entry.dims);
+    try {
+      if (transposed_) {
+        const auto pd = dnnl::deconvolution_forward::primitive_desc(
+            engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, source, weights, entry.bias,
+            target, g.strides, g.dilations, g.before, g.after, attributes);
+        finish(entry, pd, dnnl::deconvolution_forward(pd));
+      } else {
+        const auto pd = dnnl::convolution_forward::primitive_desc(
+            engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source, weights, entry.bias,
+            target, g.strides, g.dilations, g.before, g.after, attributes);
+        finish(entry, pd, dnnl::convolution_forward(pd));
+      }
+    } catch (const dnnl::error&) {
+      return {};
+    }
+    entry.adapter = Adapter(desc_of(x), entry.source);
+    if (!weights_) entry.weight_adapter = Adapter(entry.plain_weights, entry.weights);
+    return entry;
+  }
+
+  template <typename PrimitiveDesc>
+  void finish(Entry& entry, const PrimitiveDesc& pd, const dnnl::primitive& primitive) {
+    name_ = kernel_name(pd);
+    entry.call = Call(primitive);
+    entry.source = pd.src_desc();
+    entry.weights = pd.weights_desc();
+    entry.target = Target(pd.dst_desc());
+    entry.scratchpad = pd.scratchpad_desc();
+    entry.scratch = entry.scratchpad.get_size();
+  }
+
+  // Multiplies the weights of each output channel by its scale.
+  void scale(float* weights, const ir::Dims& dims) const {
+    if (tail_.scale.empty()) return;
+    std::int64_t inner = 1;
+    for (std::size_t i = 2; i < dims.size(); ++i) inner *= dims[i];
+    if (!transposed_) {
+      const std::int64_t each = dims[1] * inner;
+      for (std::int64_t o = 0; o < dims[0]; ++o) {
+        for (std::int64_t i = 0; i < each; ++i) weights[o * each + i] *= tail_.scale[static_cast<std::size_t>(o)];
+      }
+      return;
+    }
+    const std::int64_t in = dims[0] / group_;
+    for (std::int64_t i = 0; i < dims[0]; ++i) {
+      for (std::int64_t o = 0; o < dims[1]; ++o) {
+        const float factor = tail_.scale[static_cast<std::size_t>(i / in * dims[1] + o)];
+        for (std::int64_t k = 0; k < inner; ++k) weights[(i * dims[1] + o) * inner + k] *= factor;
+      }
+    }
+  }
+
+  const void* pack(const Entry& entry) {
+    return packed_.get(entry.weights, entry.plain_weights, [&](std::byte* to) {
+      weights_->read(0, {to, weights_->byte_size()});
+      scale(reinterpret_cast<float*>(to), weights_->dims());
+    });
+  }
+
+  const void* scaled(Context& context, const Array& w) const {
+    if (tail_.scale.empty()) return w.data;
+    std::byte* copy = context.scratch(w.byte_size());
+    std::memcpy(copy, w.data, w.byte_size());
+    scale(reinterpret_cast<float*>(copy), w.dims);
+    return copy;
+  }
+
+  const void* bias(Context& context) {
+    if (bias_ready_) return bias_buffer_->data();
+    const bool given = info_.node.input(2) != nullptr;
+    if (given && !bias_ && tail_.scale.empty() && tail_.shift.empty()) return context.input(2).data;
+    std::vector<float> values;
+    if (bias_) {
+      values = bias_->to_floats();
+    } else if (given) {
+      const auto span = context.input(2).span<float>();
+      values.assign(span.begin(), span.end());
+    }
+    if (values.empty()) values.assign(tail_.shift.size(), 0.0F);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (!tail_.scale.empty()) values[i] *= tail_.scale[i];
+      if (!tail_.shift.empty()) values[i] += tail_.shift[i];
+    }
+    const std::uint64_t bytes = values.size() * sizeof(float);
+    if (given && !bias_) {
+      std::byte* copy = context.scratch(bytes);
+      std::memcpy(copy, values.data(), bytes);
+      return copy;
+    }
+    bias_buffer_ = std::make_unique<Buffer>(bytes);
+    std::memcpy(bias_buffer_->data(), values.data(), bytes);
+    bias_ready_ = true;
+    return bias_buffer_->data();
+  }
+
+  KernelInfo info_;
+  Fallback fallback_;
+  bool transposed_;
+  FusedTail tail_;
+  std::int64_t group_ = 1;
+  std::vector<std::int64_t> strides_, dilations_, pads_, output_shape_, output_padding_;
+  std::string auto_pad_;
+  const ir::Tensor* weights_ = nullptr;
+  const ir::Tensor* bias_ = nullptr;
+  PackedWeights packed_;
+  std::unique_ptr<Buffer> bias_buffer_;
+  bool bias_ready_ = false;
+  ShapeCache<Entry> shapes_;
+  std::string name_ = "onednn";
+};
+
+template <bool Transposed>
+std::unique_ptr<Kernel> make_convolution(const KernelInfo& info) {
+  const ir::Tensor* weights = info.constant_input(1);
+  const ir::ElementType type = weights ? weights->type() : info.input_type(0);
+  if (type != ir::ElementType::float32 && type != ir::ElementType::undefined) return nullptr;
+  return std::make_unique<Convolution>(info, Transposed);
+}
+
+constexpr KernelEntry entries[] = {
+    {"Conv", 1, make_convolution<false>},
+    {"ConvTranspose", 1, make_convolution<true>},
+    {"Conv", 1, make_convolution<false>, std::numeric_limits<std::int64_t>::max(), fused_domain},
+    {"ConvTranspose", 1, make_convolution<true>, std::numeric_limits<std::int64_t>::max(), fused_domain},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> convolution_kernels() { return entries; }
+
+}  // namespace hone::exec::onednn

@@ -1,0 +1,153 @@
+// MaxPool, AveragePool and the global ones in float32, in whatever layout the input has.
+//
+// Given back to the reference kernel: MaxPool's indices, other element types, windows that ceil_mode lets begin past the
+// pads, column-major storage.
+#include "exec/onednn/families.h"
+#include "exec/onednn/runtime.h"
+#include "hone/ir/dimension.h"
+
+namespace hone::exec::onednn {
+namespace {
+
+enum class Kind { max, average, global_max, global_average };
+
+class Pooling final : public Kernel {
+ public:
+  Pooling(const KernelInfo& info, Kind kind) : fallback_(info), kind_(kind) {
+    const ir::Node& node = info.node;
+    window_ = node.ints_or("kernel_shape", {});
+    strides_ = node.ints_or("strides", {});
+    dilations_ = node.ints_or("dilations", {});
+    pads_ = node.ints_or("pads", {});
+    auto_pad_ = node.string_or("auto_pad", "NOTSET");
+    ceil_ = node.int_or("ceil_mode", 0) != 0;
+    include_pad_ = node.int_or("count_include_pad", 0) != 0;
+  }
+
+  std::string name() const override { return name_; }
+
+  void run(Context& context) override {
+    const Array& x = context.raw_input(0);
+    shapes_.begin_key();
+    shapes_.add(x);
+    Entry* entry = shapes_.find();
+    if (!entry) entry = &shapes_.insert(guarded([&] { return plan(x); }), {x.layout});
+    if (!entry->call) {
+      name_ = "reference";
+      fallback_.run(context);
+      return;
+    }
+    const std::byte* data = x.data;
+    Array& out = entry->target.output(context, 0, entry->dims);
+    entry->call.bind(DNNL_ARG_SRC, entry->source, data);
+    entry->call.bind(DNNL_ARG_DST, entry->target.desc, out.data);
+    if (entry->scratch > 0) entry->call.bind(DNNL_ARG_SCRATCHPAD, entry->scratchpad, context.scratch(entry->scratch));
+    entry->call.run();
+  }
+
+ private:
+  struct Entry {
+    Call call;
+    Desc source, scratchpad;
+    Target target;
+    ir::Dims dims;
+    std::uint64_t scratch = 0;
+  };
+
+  Entry plan(const Array& x) {
+    Entry entry;
+    if (x.type != ir::ElementType::float32 || x.rank() < 3 || x.rank() > 5) return entry;
+    const std::size_t rank = x.rank() - 2;
+    const bool global = kind_ == Kind::global_max || kind_ == Kind::global_average;
+    if (!global && window_.size() != rank) return entry;
+    dnnl::memory::dims window, strides, dilations, before, after;
+    entry.dims = {x.dims[0], x.dims[1]};
+    for (std::size_t i = 0; i < rank; ++i) {
+      const std::int64_t in = x.dims[2 + i], size = global ? in : window_[i];
+      const std::int64_t stride = i < strides_.size() ? strides_[i] : 1, dilation = i < dilations_.size() ? dilations_[i] : 1;
+      std::int64_t front = i < pads_.size() ? pads_[i] : 0, back = i + rank < pads_.size() ? pads_[i + rank] : 0;
+      if (size < 1 || stride < 1 || dilation < 1 || in < 1 || front < 0 || back < 0) return entry;
+      const std::int64_t span = (size - 1) * dilation + 1;
+      std::int64_t out = 0;
+      if (auto_pad_ == "SAME_UPPER" || auto_pad_ == "SAME_LOWER") {
+        out = (in + stride - 1) / stride;
+        const std::int64_t total = std::max<std::int64_t>((out - 1) * stride + span - in, 0);
+        front = auto_pad_ == "SAME_UPPER" ? total / 2 : total - total / 2;
+        back = total - front;
+      } else {
+        if (auto_pad_ == "VALID") front = back = 0;
+        const std::int64_t room = in + front + back - span;
+        if (room < 0) return entry;
+        out = room / stride + 1;
+        if (ceil_ && room % stride != 0) {
+          if (out * stride >= in + front) {
+            // That window would begin in the padding at the end: ONNX drops it.
+          } else {
+            if (include_pad_ && kind_ == Kind::average) return entry;  // what it counts is not what oneDNN counts
+            ++out;
+          }
+        }
+      }
+      back = (out - 1) * stride + span - in - front;  // what the windows reach; may be less than the pads
+      if (front >= span || back >= span) return entry;
+      entry.dims.push_back(out);
+      window.push_back(size);
+      strides.push_back(global ? 1 : stride);
+      dilations.push_back(dilation - 1);
+      before.push_back(front);
+      after.push_back(back);
+    }
+    for (const std::int64_t dim : entry.dims) {
+      if (dim < 1) return entry;
+    }
+    const bool max = kind_ == Kind::max || kind_ == Kind::global_max;
+    const auto algorithm = max            ? dnnl::algorithm::pooling_max
+                           : include_pad_ ? dnnl::algorithm::pooling_avg_include_padding
+                                          : dnnl::algorithm::pooling_avg_exclude_padding;
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    entry.source = desc_of(x);
+    try {
+      const dnnl::pooling_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, algorithm, entry.source,
+                                                     any_layout(entry.dims), strides, window, dilations, before, after, attributes);
+      entry.target = Target(pd.dst_desc());
+      entry.scratchpad = pd.scratchpad_desc();
+      entry.scratch = entry.scratchpad.get_size();
+      entry.call = Call(dnnl::pooling_forward(pd));
+      name_ = kernel_name(pd);
+    } catch (const dnnl::error&) {
+      return {};
+    }
+    return entry;
+  }
+
+  Fallback fallback_;
+  Kind kind_;
+  std::vector<std::int64_t> window_, strides_, dilations_, pads_;
+  std::string auto_pad_;
+  bool ceil_ = false, include_pad_ = false;
+  ShapeCache<Entry> shapes_;
+  std::string name_ = "onednn";
+};
+
+template <Kind kind>
+std::unique_ptr<Kernel> make_pooling(const KernelInfo& info) {
+  const ir::ElementType type = info.input_type(0);
+  if (type != ir::ElementType::float32 && type != ir::ElementType::undefined) return nullptr;
+  if (kind == Kind::max && info.node.output_count() > 1 && info.node.output(1)) return nullptr;
+  if (info.node.int_or("storage_order", 0) != 0) return nullptr;
+  return std::make_unique<Pooling>(info, kind);
+}
+
+constexpr KernelEntry entries[] = {
+    {"MaxPool", 1, make_pooling<Kind::max>},
+    {"AveragePool", 1, make_pooling<Kind::average>},
+    {"GlobalMaxPool", 1, make_pooling<Kind::global_max>},
+    {"GlobalAveragePool", 1, make_pooling<Kind::global_average>},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> pooling_kernels() { return entries; }
+
+}  // namespace hone::exec::onednn

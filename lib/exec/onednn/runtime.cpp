@@ -1,0 +1,147 @@
+#include "exec/onednn/runtime.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+#include "exec/fuse.h"
+#include "exec/program.h"
+
+namespace hone::exec::onednn {
+namespace {
+
+std::atomic<std::uint64_t> reorders{0};
+
+}  // namespace
+
+dnnl::engine& engine() {
+  static dnnl::engine instance(dnnl::engine::kind::cpu, 0);
+  return instance;
+}
+
+dnnl::stream& stream() {
+  thread_local dnnl::stream instance(engine());
+  return instance;
+}
+
+std::shared_ptr<const BlockedLayout> blocked_layout(const Desc& desc) {
+  static std::mutex mutex;
+  static std::vector<std::weak_ptr<const BlockedLayout>> known;
+  const std::lock_guard lock(mutex);
+  std::erase_if(known, [](const auto& each) { return each.expired(); });
+  for (const auto& each : known) {
+    if (auto layout = each.lock(); layout && layout->desc() == desc) return layout;
+  }
+  auto layout = std::make_shared<const BlockedLayout>(desc);
+  known.push_back(layout);
+  return layout;
+}
+
+Desc row_major(std::span<const std::int64_t> dims, dnnl::memory::data_type type) {
+  dnnl::memory::dims sizes(dims.begin(), dims.end()), strides(dims.size());
+  std::int64_t stride = 1;
+  for (std::size_t i = dims.size(); i-- > 0;) {
+    strides[i] = stride;
+    stride *= std::max<std::int64_t>(dims[i], 1);
+  }
+  if (sizes.empty()) {
+    sizes = {1};
+    strides = {1};
+  }
+  return Desc(sizes, type, strides);
+}
+
+Desc any_layout(std::span<const std::int64_t> dims, dnnl::memory::data_type type) {
+  return Desc(dnnl::memory::dims(dims.begin(), dims.end()), type, dnnl::memory::format_tag::any);
+}
+
+Desc desc_of(const Array& array) {
+  if (array.layout) return static_cast<const BlockedLayout&>(*array.layout).desc();
+  return row_major(array.dims, data_type(array.type).value_or(dnnl::memory::data_type::f32));
+}
+
+bool is_row_major(const Desc& desc) {
+  const dnnl::memory::dims dims = desc.get_dims();
+  return desc == row_major(dims, desc.get_data_type());
+}
+
+std::optional<dnnl::memory::data_type> data_type(ir::ElementType type) {
+  using D = dnnl::memory::data_type;
+  switch (type) {
+    case ir::ElementType::float32: return D::f32;
+    case ir::ElementType::bfloat16: return D::bf16;
+    case ir::ElementType::float16: return D::f16;
+    case ir::ElementType::int32: return D::s32;
+    case ir::ElementType::int8: return D::s8;
+    case ir::ElementType::uint8: return D::u8;
+    default: return std::nullopt;
+  }
+}
+
+void BlockedLayout::unpack(const std::byte* from, std::byte* to) const {
+  guarded([&] { reorder(desc_, from, row_major(desc_.get_dims(), desc_.get_data_type()), to); });
+}
+
+void Call::bind(int argument, const Desc& desc, const void* data) {
+  void* handle = const_cast<void*>(data);
+  for (Argument& each : arguments_) {
+    if (each.number != argument) continue;
+    each.memory.set_data_handle(handle);
+    return;
+  }
+  arguments_.push_back({argument, dnnl::memory(desc, engine(), handle)});
+  raw_.push_back({argument, arguments_.back().memory.get()});
+}
+
+void Call::run() {
+  const dnnl_status_t status =
+      dnnl_primitive_execute(primitive_.get(), stream().get(), static_cast<int>(raw_.size()), raw_.data());
+  if (status != dnnl_success) fail(ErrorKind::internal, "oneDNN: a primitive failed with status {}", static_cast<int>(status));
+}
+
+Reorder::Reorder(const Desc& from, const Desc& to)
+    : from_(from), to_(to), call_(dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to))) {}
+
+void Reorder::run(const void* from, void* to) {
+  reorders.fetch_add(1, std::memory_order_relaxed);
+  call_.bind(DNNL_ARG_FROM, from_, from);
+  call_.bind(DNNL_ARG_TO, to_, to);
+  call_.run();
+}
+
+void reorder(const Desc& from, const void* source, const Desc& to, void* target) {
+  Reorder(from, to).run(source, target);
+}
+
+std::uint64_t reorder_count() { return reorders; }
+
+Adapter::Adapter(const Desc& from, const Desc& to) {
+  if (from == to) return;
+  reorder_ = Reorder(from, to);
+  size_ = to.get_size();
+}
+
+const void* Adapter::get(Context& context, const void* data) {
+  if (!reorder_) return data;
+  std::byte* copy = context.scratch(size_);
+  reorder_.run(data, copy);
+  return copy;
+}
+
+void Fallback::run(Context& context) {
+  if (info_.node.domain() == fused_domain) {
+    auto& step = dynamic_cast<StepContext&>(context);
+    Body& body = step.body("fallback");
+    step.run(body);
+    step.put(0, step.take(body, 0));
+    step.finish(body);
+    return;
+  }
+  if (!kernel_) kernel_ = make_kernel(info_, true);
+  if (!kernel_) unsupported("no kernel for it");
+  kernel_->run(context);
+}
+
+std::string kernel_name(const dnnl::primitive_desc_base& desc) { return std::string("onednn:") + desc.impl_info_str(); }
+
+}  // namespace hone::exec::onednn

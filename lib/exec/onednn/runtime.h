@@ -1,0 +1,209 @@
+// oneDNN, as the kernels here use it: one engine, memory in Arrays, primitives that are made once for each set of shapes.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "hone/exec/kernel.h"
+#include "hone/support/buffer.h"
+
+namespace hone::exec::onednn {
+
+dnnl::engine& engine();
+dnnl::stream& stream();  // of this thread
+
+using Desc = dnnl::memory::desc;
+
+class BlockedLayout final : public Layout {
+ public:
+  explicit BlockedLayout(Desc desc) : desc_(std::move(desc)) {}
+  std::uint64_t byte_size() const override { return desc_.get_size(); }
+  void unpack(const std::byte* from, std::byte* row_major) const override;
+  const Desc& desc() const { return desc_; }
+
+ private:
+  Desc desc_;
+};
+
+// The one object for a layout: equal layouts have equal addresses.
+std::shared_ptr<const BlockedLayout> blocked_layout(const Desc& desc);
+
+// The strides of row-major memory. A scalar has one dimension of 1, since oneDNN knows none without.
+Desc row_major(std::span<const std::int64_t> dims, dnnl::memory::data_type type = dnnl::memory::data_type::f32);
+Desc any_layout(std::span<const std::int64_t> dims, dnnl::memory::data_type type = dnnl::memory::data_type::f32);
+// How an Array lies in memory.
+Desc desc_of(const Array& array);
+bool is_row_major(const Desc& desc);
+std::optional<dnnl::memory::data_type> data_type(ir::ElementType type);
+
+// A primitive with its arguments: bind() memory, then run().
+class Call {
+ public:
+  Call() = default;
+  explicit Call(const dnnl::primitive& primitive) : primitive_(primitive) {}
+  explicit operator bool() const { return static_cast<bool>(primitive_); }
+  void bind(int argument, const Desc& desc, const void* data);
+  void run();
+
+ private:
+  struct Argument {
+    int number;
+    dnnl::memory memory;
+  };
+  dnnl::primitive primitive_;
+  std::vector<Argument> arguments_;
+  std::vector<dnnl_exec_arg_t> raw_;
+};
+
+// Copies memory from one layout to another.
+class Reorder {
+ public:
+  Reorder() = default;
+  Reorder(const Desc& from, const Desc& to);
+  explicit operator bool() const { return static_cast<bool>(call_); }
+  void run(const void* from, void* to);
+
+ private:
+  Desc from_, to_;
+  Call call_;
+};
+void reorder(const Desc& from, const void* source, const Desc& to, void* target);  // once
+// Copies between layouts since the program started, for tests.
+std::uint64_t reorder_count();
+
+// The memory of `array` in the layout a primitive wants: itself, or a copy in scratch memory.
+class Adapter {
+ public:
+  Adapter() = default;
+  Adapter(const Desc& from, const Desc& to);
+  const void* get(Context& context, const void* data);
+
+ private:
+  Reorder reorder_;
+  std::uint64_t size_ = 0;
+};
+
+// An output in the layout that a primitive gives.
+struct Target {
+  Desc desc;
+  std::shared_ptr<const Layout> layout;  // null: row-major
+  Target() = default;
+  explicit Target(const Desc& d) : desc(d) {
+    if (!is_row_major(d)) layout = blocked_layout(d);
+  }
+  Array& output(Context& context, std::size_t index, std::span<const std::int64_t> dims) const {
+    return layout ? context.output_with_layout(index, ir::ElementType::float32, dims, layout)
+                  : context.output(index, ir::ElementType::float32, dims);
+  }
+};
+
+// Constant weights in the layouts that primitives asked for; few in practice.
+class PackedWeights {
+ public:
+  // `fill` writes the weights in the layout `plain`.
+  template <typename Fill>
+  const void* get(const Desc& wanted, const Desc& plain, Fill&& fill) {
+    for (const auto& [desc, buffer] : packed_) {
+      if (desc == wanted) return buffer->data();
+    }
+    auto buffer = std::make_unique<Buffer>(wanted.get_size());
+    if (wanted == plain) {
+      fill(buffer->data());
+    } else {
+      Buffer source(plain.get_size());
+      fill(source.data());
+      reorder(plain, source.data(), wanted, buffer->data());
+    }
+    packed_.emplace_back(wanted, std::move(buffer));
+    return packed_.back().second->data();
+  }
+
+ private:
+  std::vector<std::pair<Desc, std::unique_ptr<Buffer>>> packed_;
+};
+
+// What a kernel made for each set of shapes and layouts it met, the last ones met.
+template <typename Entry>
+class ShapeCache {
+ public:
+  // Shapes that change with every call (sentences, lines of text) come back now and then.
+  static constexpr std::size_t capacity = 32;
+
+  void begin_key() { size_ = 0; }
+  void add(const Array& array) {
+    push(array.layout ? static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(array.layout.get())) : 0);
+    push(static_cast<std::int64_t>(array.dims.size()));
+    for (const std::int64_t dim : array.dims) push(dim);
+  }
+  // The entry of the key, or null; then insert() one.
+  Entry* find() {
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      if (entries_[i]->key == key_and_size()) {
+        if (i > 0) std::rotate(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(i), entries_.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+        return &entries_[0]->value;
+      }
+    }
+    return nullptr;
+  }
+  // `keep`: layouts named in the key, which must not be freed and reused by another while the entry lives.
+  Entry& insert(Entry entry, std::vector<std::shared_ptr<const Layout>> keep) {
+    if (entries_.size() >= capacity) entries_.pop_back();
+    entries_.insert(entries_.begin(), std::make_unique<Item>(Item{key_and_size(), std::move(entry), std::move(keep)}));
+    return entries_[0]->value;
+  }
+
+ private:
+  struct Item {
+    std::vector<std::int64_t> key;
+    Entry value;
+    std::vector<std::shared_ptr<const Layout>> keep;
+  };
+  void push(std::int64_t value) {
+    if (size_ < key_.size()) {
+      key_[size_] = value;
+    } else {
+      key_.push_back(value);
+    }
+    ++size_;
+  }
+  const std::vector<std::int64_t>& key_and_size() {
+    key_.resize(size_);
+    return key_;
+  }
+  std::vector<std::int64_t> key_;
+  std::size_t size_ = 0;
+  std::vector<std::unique_ptr<Item>> entries_;
+};
+
+// What runs where oneDNN can't: the reference kernel, or the nodes that a fused one came from.
+class Fallback {
+ public:
+  explicit Fallback(const KernelInfo& info) : info_(info) {}
+  void run(Context& context);
+
+ private:
+  KernelInfo info_;
+  std::unique_ptr<Kernel> kernel_;
+};
+
+// "onednn:jit:avx512_core".
+std::string kernel_name(const dnnl::primitive_desc_base& desc);
+
+// Runs `body`; an error of oneDNN becomes a hone::Error.
+template <typename Body>
+decltype(auto) guarded(Body&& body) {
+  try {
+    return std::forward<Body>(body)();
+  } catch (const dnnl::error& error) {
+    fail(error.status == dnnl_out_of_memory ? ErrorKind::resource_limit : ErrorKind::internal, "oneDNN: {}", error.what());
+  }
+}
+
+}  // namespace hone::exec::onednn

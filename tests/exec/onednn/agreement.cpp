@@ -1,0 +1,345 @@
+// oneDNN kernels and reference kernels agree, on random shapes and attributes.
+#include <catch2/catch.hpp>
+
+#include <cmath>
+
+#include "exec/onednn/runtime.h"
+#include "hone/exec/session.h"
+#include "hone/ir/model.h"
+#include "hone/support/error.h"
+#include "hone/support/random.h"
+
+namespace hone::exec {
+namespace {
+
+using ir::Dims;
+using ir::ElementType;
+using ir::Graph;
+using ir::Model;
+using ir::Tensor;
+using ir::Value;
+
+Model empty_model() {
+  Model model;
+  model.ir_version = 9;
+  model.set_opset("", 20);
+  return model;
+}
+
+std::int64_t between(Random& random, std::int64_t low, std::int64_t high) {
+  return low + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(high - low + 1)));
+}
+
+Tensor normal(Random& random, const Dims& dims) {
+  Tensor tensor = Tensor::allocate(ElementType::float32, dims);
+  for (float& value : tensor.mutable_data<float>()) value = static_cast<float>(random.normal());
+  return tensor;
+}
+
+Value* input(Model& model, std::vector<ir::NamedDatum>& feed, const std::string& name, Tensor tensor) {
+  Value* value = model.graph->add_input(name, ir::Type::tensor(ElementType::float32));
+  feed.push_back({name, std::move(tensor)});
+  return value;
+}
+
+// Runs twice, so that planned memory and cached primitives are used, too.
+void compare(const Model& model, const std::vector<ir::NamedDatum>& feed, const std::string& what, double tolerance = 2e-5) {
+  INFO(what);
+  SessionOptions options;
+  options.reference = true;
+  Session reference(model, options), optimized(model);
+  std::vector<ir::Datum> expected;
+  try {
+    expected = reference.run(feed);
+  } catch (const Error&) {
+    CHECK_THROWS_AS(optimized.run(feed), Error);
+    return;
+  }
+  for (int round = 0; round < 2; ++round) {
+    const auto got = optimized.run(feed);
+    REQUIRE(got.size() == expected.size());
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      REQUIRE(got[i].tensor()->dims() == expected[i].tensor()->dims());
+      const auto a = got[i].tensor()->to_floats(), b = expected[i].tensor()->to_floats();
+      double largest = 1e-3, worst = 0;
+      for (std::size_t k = 0; k < a.size(); ++k) {
+        largest = std::max(largest, static_cast<double>(std::abs(b[k])));
+        worst = std::max(worst, static_cast<double>(std::abs(a[k] - b[k])));
+      }
+      CHECK(worst <= tolerance * largest);
+    }
+  }
+}
+
+// Elementwise tails that the session fuses, or that it must not.
+Value* tail(Random& random, Model& model, std::vector<ir::NamedDatum>& feed, Value* value, const Dims& result, std::string& what) {
+  Graph& graph = *model.graph;
+  const auto unary = [&](const char* op) { return graph.insert(op, {value}, 1).output(0); };
+  const std::int64_t channels = result.size() > 1 ? result[1] : 1;
+  for (std::uint64_t i = random.below(4); i > 0; --i) {
+    const std::uint64_t kind = random.below(10);
+    what += fmt::format(" tail {}", kind);
+    switch (kind) {
+      case 0: value = unary("Relu"); break;
+      case 1: value = unary("HardSwish"); break;
+      case 2: value = graph.insert("Mul", {value, unary("Sigmoid")}, 1).output(0); break;
+      case 3: {
+        Value* low = graph.add_initializer("low", Tensor::scalar(-0.5F));
+        Value* high = graph.add_initializer("high", Tensor::scalar(0.75F));
+        value = graph.insert("Clip", {value, low, high}, 1).output(0);
+        break;
+      }
+      case 4: value = graph.insert("Add", {value, input(model, feed, fmt::format("r{}", feed.size()), normal(random, result))}, 1).output(0); break;
+      case 5: {  // broadcasts: must not be fused, and is only known at run time
+        Dims dims = result;
+        dims.back() = 1;
+        value = graph.insert("Add", {value, input(model, feed, fmt::format("r{}", feed.size()), normal(random, dims))}, 1).output(0);
+        break;
+      }
+      case 6: {
+        Dims dims(result.size(), 1);
+        dims[1] = channels;
+        Value* factor = graph.add_initializer("factor", normal(random, dims));
+        value = graph.insert(random.below(2) == 0 ? "Mul" : "Add", {value, factor}, 1).output(0);
+        break;
+      }
+      case 7: {
+        Value* three = graph.add_initializer("three", Tensor::scalar(3.0F));
+        Value* six = graph.add_initializer("six", Tensor::scalar(6.0F));
+        Value* zero = graph.add_initializer("zero", Tensor::scalar(0.0F));
+        Value* sum = graph.insert("Add", {value, three}, 1).output(0);
+        Value* clip = graph.insert("Clip", {sum, zero, six}, 1).output(0);
+        if (random.below(2) == 0) {
+          clip = graph.insert("Div", {clip, six}, 1).output(0);
+          value = graph.insert("Mul", {value, clip}, 1).output(0);
+        } else {
+          value = graph.insert("Mul", {value, clip}, 1).output(0);
+          value = graph.insert("Div", {value, six}, 1).output(0);
+        }
+        break;
+      }
+      case 8: {
+        Value* constant = graph.add_initializer("constant", Tensor::scalar(0.7F));
+        value = graph.insert("Sub", {constant, value}, 1).output(0);
+        break;
+      }
+      default: {
+        if (result.size() < 3) break;
+        const auto parameter = [&](const char* name, bool positive) {
+          Tensor tensor = normal(random, {channels});
+          if (positive) {
+            for (float& each : tensor.mutable_data<float>()) each = std::abs(each) + 0.1F;
+          }
+          return graph.add_initializer(name, std::move(tensor));
+        };
+        value = graph.insert("BatchNormalization", {value, parameter("scale", false), parameter("shift", false), parameter("mean", false), parameter("variance", true)}, 1).output(0);
+        break;
+      }
+    }
+  }
+  return value;
+}
+
+}  // namespace
+
+TEST_CASE("onednn: Conv agrees with the reference") {
+  Random random(1);
+  for (int round = 0; round < 150; ++round) {
+    const std::int64_t rank = between(random, 1, 3);
+    std::int64_t group = 1, in = between(random, 1, 40), out = between(random, 1, 40);
+    switch (random.below(3)) {
+      case 0: group = in = out; break;  // depthwise
+      case 1: group = between(random, 1, 4), in = group * between(random, 1, 9), out = group * between(random, 1, 9); break;
+      default: break;
+    }
+    Dims x = {between(random, 1, 3), in}, w = {out, in / group};
+    std::vector<std::int64_t> strides, dilations, pads(static_cast<std::size_t>(2 * rank));
+    for (std::int64_t i = 0; i < rank; ++i) {
+      w.push_back(between(random, 1, 4));
+      strides.push_back(between(random, 1, 3));
+      dilations.push_back(between(random, 1, 2));
+      pads[static_cast<std::size_t>(i)] = between(random, 0, 3);
+      pads[static_cast<std::size_t>(i + rank)] = between(random, 0, 3);
+      x.push_back(between(random, 7, 14));
+    }
+    const bool constant = random.below(4) != 0, bias = random.below(2) == 0;
+    Model model = empty_model();
+    Graph& graph = *model.graph;
+    std::vector<ir::NamedDatum> feed;
+    std::vector<Value*> inputs = {input(model, feed, "x", normal(random, x))};
+    inputs.push_back(constant ? graph.add_initializer("w", normal(random, w)) : input(model, feed, "w", normal(random, w)));
+    if (bias) inputs.push_back(constant ? graph.add_initializer("b", normal(random, {out})) : input(model, feed, "b", normal(random, {out})));
+    ir::Node& conv = graph.insert("Conv", inputs, 1);
+    conv.set_attribute("group", group);
+    conv.set_attribute("strides", strides);
+    conv.set_attribute("dilations", dilations);
+    std::string what = fmt::format("x {} w {} group {} strides {} dilations {} pads {} constant {}", ir::text(x), ir::text(w), group, ir::text(strides), ir::text(dilations), ir::text(pads), constant);
+    switch (random.below(4)) {
+      case 0: conv.set_attribute("auto_pad", std::string("SAME_UPPER")); what += " same upper"; pads.clear(); break;
+      case 1: conv.set_attribute("auto_pad", std::string("SAME_LOWER")); what += " same lower"; pads.clear(); break;
+      default: conv.set_attribute("pads", pads); break;
+    }
+    Dims result = {x[0], out};
+    for (std::size_t i = 0; i < static_cast<std::size_t>(rank); ++i) {
+      const std::int64_t span = (w[2 + i] - 1) * dilations[i] + 1;
+      result.push_back(pads.empty() ? (x[2 + i] + strides[i] - 1) / strides[i]
+                                    : (x[2 + i] + pads[i] + pads[i + static_cast<std::size_t>(rank)] - span) / strides[i] + 1);
+    }
+    graph.add_output(tail(random, model, feed, conv.output(0), result, what));
+    compare(model, feed, what);
+  }
+}
+
+TEST_CASE("onednn: ConvTranspose agrees with the reference") {
+  Random random(2);
+  for (int round = 0; round < 100; ++round) {
+    const std::int64_t rank = between(random, 1, 3);
+    const std::int64_t group = random.below(2) == 0 ? 1 : between(random, 2, 4);
+    const std::int64_t in = group * between(random, 1, 9), out = group * between(random, 1, 9);
+    Dims x = {between(random, 1, 2), in}, w = {in, out / group}, result = {x[0], out};
+    std::vector<std::int64_t> strides, dilations, pads(static_cast<std::size_t>(2 * rank)), extra;
+    for (std::int64_t i = 0; i < rank; ++i) {
+      x.push_back(between(random, 3, 8));
+      w.push_back(between(random, 2, 4));
+      strides.push_back(between(random, 1, 3));
+      dilations.push_back(between(random, 1, 2));
+      extra.push_back(random.below(2) == 0 ? 0 : between(random, 0, std::max(strides.back(), dilations.back()) - 1));
+      pads[static_cast<std::size_t>(i)] = between(random, 0, 1);
+      pads[static_cast<std::size_t>(i + rank)] = between(random, 0, 1);
+      result.push_back((x.back() - 1) * strides.back() + (w.back() - 1) * dilations.back() + 1 + extra.back() -
+                       pads[static_cast<std::size_t>(i)] - pads[static_cast<std::size_t>(i + rank)]);
+    }
+    Model model = empty_model();
+    Graph& graph = *model.graph;
+    std::vector<ir::NamedDatum> feed;
+    std::vector<Value*> inputs = {input(model, feed, "x", normal(random, x)), graph.add_initializer("w", normal(random, w))};
+    if (random.below(2) == 0) inputs.push_back(graph.add_initializer("b", normal(random, {out})));
+    ir::Node& node = graph.insert("ConvTranspose", inputs, 1);
+    node.set_attribute("group", group);
+    node.set_attribute("strides", strides);
+    node.set_attribute("dilations", dilations);
+    node.set_attribute("pads", pads);
+    node.set_attribute("output_padding", extra);
+    std::string what = fmt::format("x {} w {} group {} strides {} dilations {} pads {} extra {}", ir::text(x), ir::text(w), group, ir::text(strides), ir::text(dilations), ir::text(pads), ir::text(extra));
+    graph.add_output(tail(random, model, feed, node.output(0), result, what));
+    compare(model, feed, what);
+  }
+}
+
+TEST_CASE("onednn: pooling agrees with the reference, after a Conv and alone") {
+  Random random(3);
+  for (int round = 0; round < 150; ++round) {
+    const std::int64_t rank = between(random, 1, 3), channels = between(random, 1, 33);
+    Dims x = {between(random, 1, 2), channels};
+    std::vector<std::int64_t> window, strides, dilations, pads(static_cast<std::size_t>(2 * rank));
+    for (std::int64_t i = 0; i < rank; ++i) {
+      x.push_back(between(random, 5, 12));
+      window.push_back(between(random, 1, 4));
+      strides.push_back(between(random, 1, 3));
+      dilations.push_back(random.below(3) == 0 ? 2 : 1);
+      pads[static_cast<std::size_t>(i)] = between(random, 0, window.back() - 1);
+      pads[static_cast<std::size_t>(i + rank)] = between(random, 0, window.back() - 1);
+    }
+    Model model = empty_model();
+    Graph& graph = *model.graph;
+    std::vector<ir::NamedDatum> feed;
+    Value* value = input(model, feed, "x", normal(random, x));
+    if (random.below(2) == 0) {  // a blocked layout
+      Dims w = {channels, channels};
+      for (std::int64_t i = 0; i < rank; ++i) w.push_back(1);
+      value = graph.insert("Conv", {value, graph.add_initializer("w", normal(random, w))}, 1).output(0);
+    }
+    const char* const kinds[] = {"MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"};
+    const auto kind = static_cast<std::size_t>(random.below(4));
+    ir::Node& node = graph.insert(kinds[kind], {value}, 1);
+    std::string what = fmt::format("{} x {}", kinds[kind], ir::text(x));
+    if (kind < 2) {
+      node.set_attribute("kernel_shape", window);
+      node.set_attribute("strides", strides);
+      node.set_attribute("dilations", dilations);
+      node.set_attribute("pads", pads);
+      const std::int64_t ceil = between(random, 0, 1), include = between(random, 0, 1);
+      node.set_attribute("ceil_mode", ceil);
+      if (kind == 1) node.set_attribute("count_include_pad", include);
+      what += fmt::format(" window {} strides {} dilations {} pads {} ceil {} include {}", ir::text(window), ir::text(strides), ir::text(dilations), ir::text(pads), ceil, include);
+    }
+    graph.add_output(node.output(0));
+    compare(model, feed, what);
+  }
+}
+
+TEST_CASE("onednn: MatMul and Gemm agree with the reference") {
+  Random random(4);
+  for (int round = 0; round < 200; ++round) {
+    Model model = empty_model();
+    Graph& graph = *model.graph;
+    std::vector<ir::NamedDatum> feed;
+    const std::int64_t m = between(random, 1, 20), k = between(random, 1, 40), n = between(random, 1, 40);
+    const bool constant = random.below(2) == 0;
+    std::string what;
+    Dims result;
+    Value* value = nullptr;
+    if (random.below(2) == 0) {
+      const bool transpose_a = random.below(2) == 0, transpose_b = random.below(2) == 0;
+      std::vector<Value*> inputs = {input(model, feed, "a", normal(random, transpose_a ? Dims{k, m} : Dims{m, k}))};
+      const Tensor b = normal(random, transpose_b ? Dims{n, k} : Dims{k, n});
+      inputs.push_back(constant ? graph.add_initializer("b", b) : input(model, feed, "b", b));
+      if (random.below(2) == 0) {
+        const Dims shapes[] = {{n}, {1, n}, {m, n}, {m, 1}, {1}, {}};
+        const Tensor c = normal(random, shapes[random.below(6)]);
+        inputs.push_back(random.below(2) == 0 ? graph.add_initializer("c", c) : input(model, feed, "c", c));
+        what += " c " + ir::text(c.dims());
+      }
+      ir::Node& node = graph.insert("Gemm", inputs, 1);
+      node.set_attribute("transA", std::int64_t{transpose_a});
+      node.set_attribute("transB", std::int64_t{transpose_b});
+      if (random.below(3) == 0) node.set_attribute("alpha", 0.5F);
+      if (random.below(3) == 0) node.set_attribute("beta", 2.0F);
+      value = node.output(0);
+      result = {m, n};
+      what += fmt::format(" Gemm {} {} {}", m, k, n);
+    } else {
+      Dims a = {m, k}, b = {k, n};
+      const auto batch = static_cast<std::size_t>(random.below(3));
+      for (std::size_t i = 0; i < batch; ++i) {
+        const std::int64_t dim = between(random, 1, 4);
+        a.insert(a.begin(), random.below(3) == 0 ? 1 : dim);
+        if (random.below(4) != 0 && !constant && b.size() == 2 + i) b.insert(b.begin(), random.below(3) == 0 ? 1 : dim);
+      }
+      if (random.below(8) == 0) a = {k};
+      if (random.below(8) == 0) b = {k};
+      std::vector<Value*> inputs = {input(model, feed, "a", normal(random, a))};
+      inputs.push_back(constant ? graph.add_initializer("b", normal(random, b)) : input(model, feed, "b", normal(random, b)));
+      value = graph.insert("MatMul", inputs, 1).output(0);
+      what += fmt::format(" MatMul {} {}", ir::text(a), ir::text(b));
+      if (a.size() == 2 && b.size() == 2) result = {m, n};
+    }
+    if (!result.empty()) value = tail(random, model, feed, value, result, what);
+    graph.add_output(value);
+    compare(model, feed, what);
+  }
+}
+
+TEST_CASE("onednn: values between convolutions stay in their layout") {
+  Random random(5);
+  Model model = empty_model();
+  Graph& graph = *model.graph;
+  std::vector<ir::NamedDatum> feed;
+  Value* value = input(model, feed, "x", normal(random, {1, 32, 14, 14}));
+  for (int i = 0; i < 6; ++i) {
+    Value* w = graph.add_initializer("w", normal(random, {32, 32, 3, 3}));
+    ir::Node& conv = graph.insert("Conv", {value, w}, 1);
+    conv.set_attribute("pads", std::vector<std::int64_t>{1, 1, 1, 1});
+    Value* sum = graph.insert("Add", {conv.output(0), value}, 1).output(0);
+    value = graph.insert("Relu", {sum}, 1).output(0);
+  }
+  graph.add_output(value);
+  compare(model, feed, "residual blocks", 1e-4);
+  Session session(model);
+  session.run(feed);
+  const std::uint64_t before = onednn::reorder_count();
+  session.run(feed);
+  CHECK(onednn::reorder_count() - before <= 3);  // the input, perhaps for two uses, and the output
+}
+
+}  // namespace hone::exec
