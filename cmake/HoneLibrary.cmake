@@ -23,7 +23,7 @@ set_source_files_properties(${hone_kernels} PROPERTIES COMPILE_OPTIONS
 # Public headers show fmt and nlohmann/json; ONNX, protobuf, Eigen and the rest stay inside.
 target_link_libraries(hone
   PUBLIC fmt::fmt nlohmann_json::nlohmann_json
-  PRIVATE $<BUILD_INTERFACE:hone_compiler> ONNX::onnx protobuf::libprotobuf Eigen3::Eigen ZLIB::ZLIB PkgConfig::minizip PkgConfig::nettle Threads::Threads ${CMAKE_DL_LIBS})
+  PRIVATE $<BUILD_INTERFACE:hone_compiler> ONNX::onnx protobuf::libprotobuf Eigen3::Eigen ZLIB::ZLIB PkgConfig::minizip PkgConfig::nettle RE2::re2 Threads::Threads ${CMAKE_DL_LIBS})
 if(HONE_ONEDNN)
   target_link_libraries(hone PRIVATE DNNL::dnnl)
   target_compile_definitions(hone PRIVATE HONE_ONEDNN=1)

@@ -1,4 +1,4 @@
-// Conv and ConvTranspose, over any number of spatial dimensions, grouped or not.
+// Conv, ConvTranspose and Col2Im, over any number of spatial dimensions, grouped or not.
 //
 // An ordinary convolution gathers patches of the input into a matrix, some places at a time, and multiplies; one with one
 // or two channels a group (depthwise) adds up shifted rows; a 1x1 one multiplies the image itself. A transposed
@@ -255,9 +255,53 @@ void conv_transpose(Context& context) {
   });
 }
 
+// The patches of a convolution, added up where they overlap.
+void col2im(Context& context) {
+  const Array& in = context.input(0);
+  const ir::Node& node = context.node();
+  require_rank(in, 3, 3, "the input");
+  const ir::Dims image = read_ints(context.input(1)), block = read_ints(context.input(2));
+  const std::size_t rank = image.size();
+  if (rank == 0 || block.size() != rank) bad_input("an image {} of blocks {}", ir::text(image), ir::text(block));
+  Window window(rank);
+  window.in = image;
+  window.kernel = block;
+  window.strides = spatial_attribute(node, "strides", rank, 1, 1);
+  window.dilations = spatial_attribute(node, "dilations", rank, 1, 1);
+  const ir::Dims pads = spatial_attribute(node, "pads", 2 * rank, 0, 0);
+  window.before.assign(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(rank));
+  window.after.assign(pads.begin() + static_cast<std::ptrdiff_t>(rank), pads.end());
+  for (std::size_t d = 0; d < rank; ++d) {
+    if (image[d] < 0 || block[d] < 1) bad_input("an image {} of blocks {}", ir::text(image), ir::text(block));
+    const std::int64_t extent = size_sum(size_product(block[d] - 1, window.dilations[d]), 1);
+    const std::int64_t free = size_sum(size_sum(image[d], pads[d]), pads[d + rank]) - extent;
+    if (free < 0) bad_input("blocks of {} are larger than the image {}", ir::text(block), ir::text(image));
+    window.out.push_back(free / window.strides[d] + 1);
+  }
+  const std::int64_t taps = window.taps(), places = window.out_size();
+  if (in.dims[1] % taps != 0 || in.dims[2] != places) {
+    bad_input("an input of shape {} for {} places in blocks of {}", ir::text(in.dims), places, taps);
+  }
+  const std::int64_t channels = in.dims[1] / taps;
+  ir::Dims dims = {in.dims[0], channels};
+  dims.insert(dims.end(), image.begin(), image.end());
+  in_real(context, in.type, [&]<typename T>() {
+    const T* from = view<T>(context, in);
+    Result<T> out(context, 0, in.type, dims);
+    if (out.count() == 0) return;
+    std::fill_n(out.data(), out.count(), T{0});
+    const std::int64_t plane = window.in_size();
+    for (std::int64_t n = 0; n < dims[0]; ++n) {
+      scatter_patches(window, from + n * channels * taps * places, channels, out.data() + n * channels * plane);
+    }
+    out.finish();
+  });
+}
+
 constexpr KernelEntry entries[] = {
     {"Conv", 1, stateless<conv>},
     {"ConvTranspose", 1, stateless<conv_transpose>},
+    {"Col2Im", 18, stateless<col2im>},
 };
 
 }  // namespace

@@ -43,6 +43,7 @@ std::span<const std::span<const KernelEntry>> reference_kernels() {
       loss_kernels(),
       random_kernels(),
       attention_kernels(),
+      text_kernels(),
   };
   return families;
 }

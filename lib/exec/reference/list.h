@@ -44,6 +44,7 @@ std::span<const KernelEntry> signal_kernels();
 std::span<const KernelEntry> loss_kernels();
 std::span<const KernelEntry> random_kernels();
 std::span<const KernelEntry> attention_kernels();
+std::span<const KernelEntry> text_kernels();
 
 // The entries of all families, in the order of list.cpp: where two match a node, the first is taken.
 std::span<const std::span<const KernelEntry>> reference_kernels();

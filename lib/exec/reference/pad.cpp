@@ -1,4 +1,5 @@
-// Pad: more elements around a tensor, or, for negative amounts, fewer. Modes constant, reflect, edge and wrap.
+// Pad: more elements around a tensor, or, for negative amounts, fewer; modes constant, reflect, edge and wrap. And
+// CenterCropPad.
 #include "exec/reference/list.h"
 #include "exec/reference/tables.h"
 
@@ -102,7 +103,33 @@ void pad(Context& context) {
   pad_with(context, pads, value);
 }
 
+// The middle of each dimension, or zeros on both sides; what is odd goes behind.
+void center_crop_pad(Context& context) {
+  const Array& in = context.input(0);
+  const ir::Dims shape = read_ints(context.input(1));
+  ir::Dims given = context.node().ints_or("axes", {});
+  if (!context.node().has_attribute("axes")) {
+    for (std::size_t d = 0; d < in.rank(); ++d) given.push_back(static_cast<std::int64_t>(d));
+  }
+  const std::vector<std::size_t> axes = checked_axes(given, in.rank());
+  if (shape.size() != axes.size()) bad_input("{} lengths for {} dimensions", shape.size(), axes.size());
+  ir::Dims dims = in.dims, before(in.rank());
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    if (shape[i] < 0) bad_input("a length of {}", shape[i]);
+    const std::int64_t dim = in.dims[axes[i]];
+    dims[axes[i]] = shape[i];
+    before[axes[i]] = shape[i] > dim ? (shape[i] - dim) / 2 : -((dim - shape[i]) / 2);
+  }
+  if (dims == in.dims) return context.forward(0, 0, dims);
+  Array& out = context.output(0, in.type, dims);
+  if (product(dims) == 0) return;
+  std::vector<ir::Dims> from;
+  for (std::size_t d = 0; d < in.rank(); ++d) from.push_back(sources("constant", in.dims[d], before[d], dims[d]));
+  move_elements(context, in, out, [&]<typename T>(const T* source, T* to) { fill_from<T>(source, in.dims, to, from, T{}); });
+}
+
 constexpr KernelEntry entries[] = {
+    {"CenterCropPad", 18, stateless<center_crop_pad>},
     {"Pad", 1, stateless<pad_1>, 1},
     {"Pad", 2, stateless<pad_2>, 10},
     {"Pad", 11, stateless<pad>},
