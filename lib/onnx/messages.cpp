@@ -1,8 +1,6 @@
 // The table of messages.h.
 #include "onnx/messages.h"
 
-#include <array>
-
 namespace hone::onnx {
 namespace {
 
@@ -186,23 +184,15 @@ constexpr Line lines[] = {
     {M::optional_data, 7, {K::message, M::optional_data, "optional_value"}},
 };
 
-constexpr std::size_t message_count = static_cast<std::size_t>(Message::optional_data) + 1;
-
-using Table = std::array<std::array<FieldInfo, field_limit>, message_count>;
-
-constexpr Table make_table() {
-  Table table{};
+constexpr FieldTable make_table() {
+  FieldTable table{};
   for (const Line& line : lines) table[static_cast<std::size_t>(line.message)][line.number] = line.info;
   return table;
 }
 
-constexpr Table table = make_table();
-
 }  // namespace
 
-const FieldInfo& field_info(Message message, std::uint32_t number) {
-  return table[static_cast<std::size_t>(message)][number < field_limit ? number : 0];
-}
+constexpr FieldTable field_table = make_table();
 
 const char* message_name(Message message) {
   switch (message) {

@@ -2,6 +2,8 @@
 // does not look into, and to name them in errors. A test holds this table against ONNX's own descriptors.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace hone::onnx {
@@ -62,7 +64,14 @@ struct FieldInfo {
 
 constexpr std::uint32_t field_limit = 32;  // field numbers are below it
 
-const FieldInfo& field_info(Message message, std::uint32_t number);  // kind none where there is no such field
+constexpr std::size_t message_count = static_cast<std::size_t>(Message::optional_data) + 1;
+using FieldTable = std::array<std::array<FieldInfo, field_limit>, message_count>;
+extern const FieldTable field_table;
+
+// Of kind none where there is no such field.
+inline const FieldInfo& field_info(Message message, std::uint32_t number) {
+  return field_table[static_cast<std::size_t>(message)][number < field_limit ? number : 0];
+}
 const char* message_name(Message message);                           // "NodeProto"
 
 }  // namespace hone::onnx

@@ -150,7 +150,19 @@ ir::Type to_type(const ::onnx::TypeProto& proto) {
   const std::string bytes = proto.SerializeAsString();
   wire::Source source{std::string_view(bytes)};
   constexpr int deep_enough = 1000;  // what ONNX infers is as deep as what it was given
-  return read_type(source, {0, bytes.size()}, deep_enough);
+  DimensionCache cache;
+  return read_type(source, {0, bytes.size()}, deep_enough, cache);
+}
+
+// Default values of attributes the node does not have: bodies of functions refer to them.
+void add_defaults(::onnx::NodeProto& node, const ::onnx::OpSchema& schema) {
+  for (const auto& [name, attribute] : schema.attributes()) {
+    const auto& present = node.attribute();
+    const bool has = std::any_of(present.begin(), present.end(), [&](const auto& each) { return each.name() == name; });
+    if (has || !attribute.default_value.has_type()) continue;
+    *node.add_attribute() = attribute.default_value;
+    node.mutable_attribute()->rbegin()->set_name(name);
+  }
 }
 
 // The protos of all local functions, by ONNX's way to name them.
@@ -228,6 +240,9 @@ std::vector<ir::Type> NodeInference::run() {
   }
   const LocalFunctions functions(model_, local || node_.has_subgraphs());
 
+  const bool by_body = schema && !schema->has_type_and_shape_inference_function();
+  if (by_body && !schema->HasFunction()) return result;
+  if (by_body) add_defaults(proto_, *schema);
   const ::onnx::ShapeInferenceOptions options(false, 1, false);
   ::onnx::shape_inference::GraphInferenceContext around(type_of_, version_map(imports), nullptr, functions.by_id,
                                                         &lazy_registry(), nullptr, model_.ir_version);
@@ -237,12 +252,10 @@ std::vector<ir::Type> NodeInference::run() {
       const ::onnx::FunctionProto* proto = functions.by_id.at(node_.domain() + ":" + node_.op_type() +
                                                               (node_.overload().empty() ? "" : ":" + node_.overload()));
       ::onnx::shape_inference::InferShapeForFunctionNode(*proto, &lazy_registry(), context, options, functions.by_id);
-    } else if (schema->has_type_and_shape_inference_function()) {
-      schema->GetTypeAndShapeInferenceFunction()(context);
-    } else if (schema->HasFunction()) {
+    } else if (by_body) {
       ::onnx::shape_inference::InferShapeForFunctionNode(*schema->GetFunction(), &lazy_registry(), context, options);
     } else {
-      return result;
+      schema->GetTypeAndShapeInferenceFunction()(context);
     }
   } catch (const Error&) {
     throw;
@@ -356,11 +369,7 @@ std::unique_ptr<ir::Function> function_body(const ir::Node& node, const ir::Mode
   set_version(body, differs_between(body, written, of_body) ? written : of_body);
 
   ::onnx::NodeProto call = proto;
-  for (const auto& [name, attribute] : schema->attributes()) {
-    if (!attribute.default_value.has_type() || BodyContext(proto, {}).getAttribute(name)) continue;
-    *call.add_attribute() = attribute.default_value;
-    call.mutable_attribute()->rbegin()->set_name(name);
-  }
+  add_defaults(call, *schema);
   ::onnx::internal::AttributeBinder::BindAttributes(call, body);
   while (body.output_size() > proto.output_size()) body.mutable_output()->RemoveLast();
   body.clear_attribute();

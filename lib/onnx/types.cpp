@@ -12,14 +12,16 @@ using wire::Fields;
 using wire::Range;
 using wire::Source;
 
-ir::Dimension read_dimension(Source& source, Range range) {
+ir::Dimension read_dimension(Source& source, Range range, DimensionCache& cache) {
   ir::Dimension dimension;
   for (Fields fields(source, range, Message::dimension); fields.next();) {
     if (fields->number == 1) {
       const auto value = static_cast<std::int64_t>(fields->number_value);
       dimension = value < 0 ? ir::Dimension() : ir::Dimension(value);
     } else if (fields->number == 2) {
-      dimension = ir::Dimension::parse(wire::text(source, *fields));
+      const auto [found, is_new] = cache.try_emplace(wire::text(source, *fields));
+      if (is_new) found->second = ir::Dimension::parse(found->first);
+      dimension = found->second;
     } else if (fields->number == 3) {
       wire::text(source, *fields);
     }
@@ -27,16 +29,16 @@ ir::Dimension read_dimension(Source& source, Range range) {
   return dimension;
 }
 
-ir::Type read_tensor_type(Source& source, Range range, ir::Type::Kind kind) {
+ir::Type read_tensor_type(Source& source, Range range, ir::Type::Kind kind, DimensionCache& cache) {
   ir::Type type;
   type.kind = kind;
   for (Fields fields(source, range, Message::tensor_type); fields.next();) {
     if (fields->number == 1) {
       type.element = static_cast<ir::ElementType>(static_cast<std::int32_t>(fields->number_value));
     } else if (fields->number == 2) {
-      if (!type.shape) type.shape.emplace();
+      if (!type.shape) type.shape.emplace().reserve(4);
       for (Fields dims(source, fields->payload, Message::shape); dims.next();) {
-        if (dims->number == 1) type.shape->push_back(read_dimension(source, dims->payload));
+        if (dims->number == 1) type.shape->push_back(read_dimension(source, dims->payload, cache));
       }
     }
   }
@@ -44,13 +46,13 @@ ir::Type read_tensor_type(Source& source, Range range, ir::Type::Kind kind) {
 }
 
 // Sequence, optional (field 1 is the type inside) or map (field 1 the key, field 2 the type inside).
-ir::Type read_container(Source& source, Range range, ir::Type::Kind kind, int max_nesting) {
+ir::Type read_container(Source& source, Range range, ir::Type::Kind kind, int max_nesting, DimensionCache& cache) {
   ir::Type type;
   type.kind = kind;
   const bool map = kind == ir::Type::Kind::map;
   for (Fields fields(source, range, map ? Message::map_type : Message::sequence_type); fields.next();) {
     if (fields->number == (map ? 2u : 1u)) {
-      type.inner = std::make_shared<const ir::Type>(read_type(source, fields->payload, max_nesting - 1));
+      type.inner = std::make_shared<const ir::Type>(read_type(source, fields->payload, max_nesting - 1, cache));
     } else if (fields->number == 1) {
       type.element = static_cast<ir::ElementType>(static_cast<std::int32_t>(fields->number_value));
     }
@@ -78,20 +80,20 @@ std::string tensor_type_wire(const ir::Type& type) {
 
 }  // namespace
 
-ir::Type read_type(Source& source, Range range, int max_nesting) {
+ir::Type read_type(Source& source, Range range, int max_nesting, DimensionCache& cache) {
   if (max_nesting <= 0) bad_input("a type nested too deep at byte {}", range.begin);
   using Kind = ir::Type::Kind;
   ir::Type type;
   for (Fields fields(source, range, Message::type); fields.next();) {
     switch (fields->number) {
       case 1:
-        type = read_tensor_type(source, fields->payload, Kind::tensor);
+        type = read_tensor_type(source, fields->payload, Kind::tensor, cache);
         break;
       case 4:
-        type = read_container(source, fields->payload, Kind::sequence, max_nesting);
+        type = read_container(source, fields->payload, Kind::sequence, max_nesting, cache);
         break;
       case 5:
-        type = read_container(source, fields->payload, Kind::map, max_nesting);
+        type = read_container(source, fields->payload, Kind::map, max_nesting, cache);
         break;
       case 6:
         wire::text(source, *fields);
@@ -102,10 +104,10 @@ ir::Type read_type(Source& source, Range range, int max_nesting) {
         type.kind = Kind::opaque;
         break;
       case 8:
-        type = read_tensor_type(source, fields->payload, Kind::sparse_tensor);
+        type = read_tensor_type(source, fields->payload, Kind::sparse_tensor, cache);
         break;
       case 9:
-        type = read_container(source, fields->payload, Kind::optional, max_nesting);
+        type = read_container(source, fields->payload, Kind::optional, max_nesting, cache);
         break;
       default:
         break;

@@ -97,7 +97,7 @@ void Source::move_window(std::uint64_t at) {
   end_ = at + length;
 }
 
-std::uint64_t Source::varint(std::uint64_t& at, std::uint64_t end) {
+std::uint64_t Source::long_varint(std::uint64_t& at, std::uint64_t end) {
   std::uint64_t value = 0;
   const std::uint64_t start = at;
   for (unsigned shift = 0; shift < 70; shift += 7) {
@@ -139,6 +139,10 @@ std::uint64_t Source::fixed64(std::uint64_t at) {
 }
 
 void Source::append(Range range, std::string& to) {
+  if (holds(range)) {
+    to.append(reinterpret_cast<const char*>(window_) + (range.begin - begin_), range.size());
+    return;
+  }
   if (range.size() > window_size) require_memory(range.size(), "a field of the model");
   const std::size_t before = to.size();
   to.resize(before + range.size());
@@ -146,6 +150,7 @@ void Source::append(Range range, std::string& to) {
 }
 
 std::string Source::string(Range range) {
+  if (holds(range)) return {reinterpret_cast<const char*>(window_) + (range.begin - begin_), range.size()};
   std::string result;
   append(range, result);
   return result;
@@ -192,8 +197,8 @@ bool Fields::next() {
 }
 
 std::string text(Source& source, const Field& field) {
-  std::string result;
-  append_text(source, field, result);
+  std::string result = source.string(field.payload);
+  require_utf8(result, field);
   return result;
 }
 

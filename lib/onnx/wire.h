@@ -36,8 +36,17 @@ class Source {
   const std::shared_ptr<const File>& file() const { return file_; }  // null for a string
   const std::string& name() const;
 
-  // Both raise bad_input where the number does not end before `end`; `at` moves past it.
-  std::uint64_t varint(std::uint64_t& at, std::uint64_t end);
+  // Raises bad_input where the number does not end before `end`; `at` moves past it.
+  std::uint64_t varint(std::uint64_t& at, std::uint64_t end) {
+    if (at >= begin_ && at < end_ && at < end) {
+      const auto byte = std::to_integer<std::uint64_t>(window_[at - begin_]);
+      if (byte < 0x80) {
+        ++at;
+        return byte;
+      }
+    }
+    return long_varint(at, end);
+  }
   std::uint32_t fixed32(std::uint64_t at);  // in range: checked by whoever knows the field
   std::uint64_t fixed64(std::uint64_t at);
   void read(std::uint64_t at, std::span<std::byte> out);
@@ -47,6 +56,8 @@ class Source {
  private:
   static constexpr std::size_t window_size = 64 << 10;  // a window of a weights file costs no more than two pages of it
   void move_window(std::uint64_t at);
+  std::uint64_t long_varint(std::uint64_t& at, std::uint64_t end);
+  bool holds(Range range) const { return range.begin >= begin_ && range.end <= end_; }
 
   std::shared_ptr<const File> file_;
   std::uint64_t size_ = 0;
