@@ -345,6 +345,11 @@ void ModelEmitter::external_entries(const Placement& placement) {
 void ModelEmitter::tensor(const ir::Tensor& tensor, std::string_view name) {
   const auto placed = placements_.find(&tensor);
   if (tensor.rest) out_.raw(*tensor.rest);
+  if (placed != placements_.end() && placed->second.omitted) {
+    out_.number(1, 0);
+    out_.number(2, static_cast<std::uint64_t>(tensor.type()));
+    return out_.text(8, name);
+  }
   for (const std::int64_t dim : tensor.dims()) out_.number(1, static_cast<std::uint64_t>(dim));
   out_.number(2, static_cast<std::uint64_t>(tensor.type()));
   const bool typed = placed == placements_.end() && tensor.encoding == ir::Encoding::typed;
@@ -476,6 +481,10 @@ std::string part_bytes(const Placements& placements, Part&& part) {
 }
 
 }  // namespace
+
+std::string model_bytes(const ir::Model& model, const Placements& placements) {
+  return part_bytes(placements, [&](ModelEmitter emitter) { emitter.model(model); });
+}
 
 std::string tensor_bytes(const ir::Tensor& tensor, std::string_view name, const Placements& placements) {
   return part_bytes(placements, [&](ModelEmitter emitter) { emitter.tensor(tensor, name); });

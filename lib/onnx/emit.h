@@ -20,6 +20,7 @@ struct Placement {
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
   const ir::ExternalLocation* source = nullptr;  // other entries to keep, and which of offset and length; may be null
+  bool omitted = false;  // nowhere: the tensor is written with no elements, for tools of ONNX that need only its type
 };
 using Placements = std::unordered_map<const ir::Tensor*, Placement>;  // by address: the model may not change meanwhile
 
@@ -77,7 +78,8 @@ class Emitter {
 
 void emit(Emitter& emitter, const ir::Model& model, const Placements& placements);
 
-// Parts of a model, as serialized messages.
+// A model and parts of one, as serialized messages.
+std::string model_bytes(const ir::Model& model, const Placements& placements);
 std::string tensor_bytes(const ir::Tensor& tensor, std::string_view name, const Placements& placements = {});
 std::string attribute_bytes(const ir::Attribute& attribute, const Placements& placements = {});
 std::string function_bytes(const ir::Function& function, const Placements& placements = {});

@@ -245,6 +245,58 @@ ir::Tensor read_strings(Source& source, const Parts& parts, std::uint64_t count)
   return ir::Tensor::strings(parts.dims, std::move(values));
 }
 
+// That the data is in one place, and one that the type may have it in.
+void check_fields(const Parts& parts, ElementType type) {
+  if (parts.location != 0 && parts.location != 1) {
+    bad_input("data_location {}, which ONNX does not have", parts.location);
+  }
+  for (const Field& field : parts.typed) {
+    if (field.number != parts.typed[0].number) {
+      bad_input("data in both {} and {}", parts.typed[0].info->name, field.info->name);
+    }
+  }
+  if (parts.has_raw && !parts.typed.empty()) bad_input("data in both raw_data and {}", parts.typed[0].info->name);
+  if (parts.location == 1 && (!parts.typed.empty() || parts.raw.size() > 0)) {
+    bad_input("data both in the model and beside it");
+  }
+  if (parts.has_raw && type == ElementType::string) bad_input("strings in raw_data");
+  if (!parts.typed.empty() && parts.typed[0].number != typed_field(type).number) {
+    bad_input("data in {}, where {} has none", parts.typed[0].info->name, name(type));
+  }
+}
+
+ir::Tensor read_raw(Source& source, const Parts& parts, ElementType type, std::uint64_t size,
+                    std::uint64_t load_below) {
+  if (parts.raw.size() != size) {
+    bad_input("{} bytes of data where {} needs {}", parts.raw.size(), shape_text(type, parts.dims), size);
+  }
+  if (size > load_below) return ir::Tensor::from_file(type, parts.dims, {source.file(), parts.raw.begin, size});
+  ir::Tensor tensor = ir::Tensor::allocate(type, parts.dims);
+  source.read(parts.raw.begin, tensor.mutable_bytes());
+  return tensor;
+}
+
+// The data that is in the model.
+ir::Tensor read_data(Source& source, const Parts& parts, ElementType type, std::uint64_t load_below) {
+  const TypedField field = typed_field(type);
+  const std::uint64_t size = packed_size(type, parts.dims);
+  ir::Tensor tensor;
+  if (type == ElementType::string) {
+    tensor = read_strings(source, parts, element_count(parts.dims));
+  } else if (parts.has_raw) {
+    tensor = read_raw(source, parts, type, size, load_below);
+  } else if (!parts.typed.empty()) {
+    const bool floats = field.number == 4 || field.number == 10;
+    tensor = floats ? read_floats(source, parts, type, field, size, load_below)
+                    : unpack_varints(source, parts, type, field, size);
+  } else {
+    if (size > 0) bad_input("no data, where {} needs {} bytes", shape_text(type, parts.dims), size);
+    tensor = ir::Tensor::allocate(type, parts.dims);
+  }
+  tensor.encoding = parts.has_raw ? ir::Encoding::raw : ir::Encoding::typed;
+  return tensor;
+}
+
 std::uint64_t to_number(const std::string& key, const std::string& text) {
   std::uint64_t value = 0;
   const char* end = text.data() + text.size();
@@ -338,28 +390,25 @@ ir::Tensor ExternalFiles::tensor(ElementType type, ir::Dims dims,
   where->has_length = length.has_value();
   if (std::find(seen.begin(), seen.end(), "location") == seen.end()) bad_input("external data: no location");
   if (type == ElementType::string) bad_input("external data: strings can't be kept there");
-  ir::Tensor tensor;
-  {
-    // Checks type and dims before any file is opened.
-    const std::uint64_t needed = packed_size(type, dims);
-    if (length && *length != needed) {
-      bad_input("external data: length {} where {} needs {}", *length, shape_text(type, dims), needed);
-    }
-    Opened& opened = open(where->location);
-    const std::uint64_t begin = offset.value_or(0);
-    const std::uint64_t size = opened.file->size();
-    if (begin > size || size - begin < needed) {
-      bad_input("external data: {} bytes at {} are not in {}, which has {}: is it the file that belongs to this model?",
-                needed, begin, quoted(where->location), size);
-    }
-    if (!checksum.empty() && opened.ranges.empty()) {
-      if (const std::string found = sha1(*opened.file); found != checksum) {
-        bad_input("external data: the checksum of {} is {}, not {}", quoted(where->location), found, quoted(checksum));
-      }
-    }
-    opened.ranges.push_back({begin, begin + needed});
-    tensor = ir::Tensor::from_file(type, std::move(dims), {opened.file, begin, needed});
+  // What can be checked without opening a file comes first.
+  const std::uint64_t needed = packed_size(type, dims);
+  if (length && *length != needed) {
+    bad_input("external data: length {} where {} needs {}", *length, shape_text(type, dims), needed);
   }
+  Opened& opened = open(where->location);
+  const std::uint64_t begin = offset.value_or(0);
+  const std::uint64_t size = opened.file->size();
+  if (begin > size || size - begin < needed) {
+    bad_input("external data: {} bytes at {} are not in {}, which has {}: is it the file that belongs to this model?",
+              needed, begin, quoted(where->location), size);
+  }
+  if (!checksum.empty() && opened.ranges.empty()) {
+    if (const std::string found = sha1(*opened.file); found != checksum) {
+      bad_input("external data: the checksum of {} is {}, not {}", quoted(where->location), found, quoted(checksum));
+    }
+  }
+  opened.ranges.push_back({begin, begin + needed});
+  ir::Tensor tensor = ir::Tensor::from_file(type, std::move(dims), {opened.file, begin, needed});
   tensor.encoding = ir::Encoding::external;
   tensor.external = std::move(where);
   return tensor;
@@ -394,65 +443,26 @@ void ExternalFiles::check() const {
 
 std::optional<NamedTensor> TensorReader::read(std::span<const Range> ranges, bool keep_name) {
   Parts parts = read_parts(source, ranges, keep_name);
-  const auto type = static_cast<ElementType>(parts.data_type);
-  return in_context([&] { return parts.name.empty() ? std::string("tensor") : "tensor " + quoted(parts.name); },
-                    [&]() -> std::optional<NamedTensor> {
-                      if (!parts.has_type || parts.data_type == 0) bad_input("no element type");
-                      if (parts.data_type == 27 || parts.data_type == 28) return std::nullopt;
-                      if (!ir::is_known(type)) bad_input("element type {}, which ONNX does not have", parts.data_type);
-                      for (const Field& field : parts.typed) {
-                        if (field.number != parts.typed[0].number) {
-                          bad_input("data in both {} and {}", parts.typed[0].info->name, field.info->name);
-                        }
-                      }
-                      if (parts.has_raw && !parts.typed.empty())
-                        bad_input("data in both raw_data and {}", parts.typed[0].info->name);
+  const auto where = [&] { return parts.name.empty() ? std::string("tensor") : "tensor " + quoted(parts.name); };
+  return in_context(where, [&]() -> std::optional<NamedTensor> {
+    if (!parts.has_type || parts.data_type == 0) bad_input("no element type");
+    if (parts.data_type == 27 || parts.data_type == 28) return std::nullopt;
+    const auto type = static_cast<ElementType>(parts.data_type);
+    if (!ir::is_known(type)) bad_input("element type {}, which ONNX does not have", parts.data_type);
+    check_fields(parts, type);
 
-                      NamedTensor result;
-                      result.name = parts.name;
-                      ir::Tensor& tensor = result.tensor;
-                      if (parts.location == 1) {
-                        if (!parts.typed.empty() || parts.raw.size() > 0)
-                          bad_input("data both in the model and beside it");
-                        tensor = external.tensor(type, parts.dims, parts.external);
-                        if (parts.has_raw) wire::put_bytes(parts.rest, 9, "");
-                      } else {
-                        if (parts.location != 0)
-                          bad_input("data_location {}, which ONNX does not have", parts.location);
-                        parts.rest += parts.external_rest;
-                        const std::uint64_t size = packed_size(type, parts.dims);
-                        const TypedField typed = typed_field(type);
-                        if (!parts.typed.empty() && parts.typed[0].number != typed.number) {
-                          bad_input("data in {}, where {} has none", parts.typed[0].info->name, name(type));
-                        }
-                        if (type == ElementType::string) {
-                          if (parts.has_raw) bad_input("strings in raw_data");
-                          tensor = read_strings(source, parts, element_count(parts.dims));
-                        } else if (parts.has_raw || (parts.typed.empty() && size > 0)) {
-                          if (!parts.has_raw)
-                            bad_input("no data, where {} needs {} bytes", shape_text(type, parts.dims), size);
-                          if (parts.raw.size() != size) {
-                            bad_input("{} bytes of data where {} needs {}", parts.raw.size(),
-                                      shape_text(type, parts.dims), size);
-                          }
-                          if (size > options.load_below) {
-                            tensor = ir::Tensor::from_file(type, parts.dims, {source.file(), parts.raw.begin, size});
-                          } else {
-                            tensor = ir::Tensor::allocate(type, parts.dims);
-                            source.read(parts.raw.begin, tensor.mutable_bytes());
-                          }
-                        } else if (parts.typed.empty()) {
-                          tensor = ir::Tensor::allocate(type, parts.dims);
-                        } else if (typed.number == 4 || typed.number == 10) {
-                          tensor = read_floats(source, parts, type, typed, size, options.load_below);
-                        } else {
-                          tensor = unpack_varints(source, parts, type, typed, size);
-                        }
-                        tensor.encoding = parts.has_raw ? ir::Encoding::raw : ir::Encoding::typed;
-                      }
-                      if (!parts.rest.empty()) tensor.rest = std::make_shared<const std::string>(std::move(parts.rest));
-                      return result;
-                    });
+    NamedTensor result;
+    result.name = parts.name;
+    if (parts.location == 1) {
+      result.tensor = external.tensor(type, parts.dims, parts.external);
+      if (parts.has_raw) wire::put_bytes(parts.rest, 9, "");
+    } else {
+      parts.rest += parts.external_rest;
+      result.tensor = read_data(source, parts, type, options.load_below);
+    }
+    if (!parts.rest.empty()) result.tensor.rest = std::make_shared<const std::string>(std::move(parts.rest));
+    return result;
+  });
 }
 
 }  // namespace hone::onnx

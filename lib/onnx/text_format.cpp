@@ -9,6 +9,7 @@
 
 #include "hone/onnx/write.h"
 #include "hone/support/error.h"
+#include "onnx/parts.h"
 
 namespace hone::onnx {
 
@@ -20,9 +21,7 @@ ir::Model parse_text(std::string_view text, const std::string& name, const ReadO
   const ::onnx::Common::Status status = parser.Parse(proto);
   if (!status.IsOK()) bad_input("{}", status.ErrorMessage());
   if (!parser.EndOfInput()) bad_input("more text after the end of the model");
-  ir::Model model = read(File::from_memory(proto.SerializeAsString(), name), options);
-  model.source = name;
-  return model;
+  return read_model(proto.SerializeAsString(), name, options);
 }
 
 std::string to_text(const ir::Model& model) {

@@ -286,46 +286,49 @@ void emit_checked(const Emitter& count, const ir::Model& model, const Placements
   unsupported("the model takes {} in one file, and protobuf reads no more than 2 GiB: {}", human_bytes(size), advice);
 }
 
+void write_file_of(const ir::Model& model, const std::string& path, const WriteOptions& options) {
+  Plan plan;
+  if (options.external_data == ExternalData::keep) plan = Planner(model, path, options).keep();
+  if (options.external_data == ExternalData::external) plan = Planner(model, path, options).external(false);
+  Emitter count = counted(model, plan.placements);
+  for (const bool attributes : {false, true}) {
+    if (count.total() <= largest_model) break;
+    if (options.external_data == ExternalData::inline_) {
+      too_large(count.total(), "let the weights be kept in a file beside it");
+    }
+    plan = Planner(model, path, options).external(attributes);
+    count = counted(model, plan.placements);
+  }
+  if (count.total() > largest_model) too_large(count.total(), "even without its weights it is too large");
+
+  Written written;
+  const std::string folder = folder_of(path);
+  for (const DataFile& file : plan.files) {
+    if (file.present) continue;
+    write_data(file, folder + file.location);
+    written.add(folder + file.location);
+  }
+  const auto output = Output::to_path(path);
+  emit_checked(count, model, plan.placements, *output);
+  output->commit();
+  written.keep();
+}
+
 }  // namespace
 
 void write(const ir::Model& model, const std::string& path, const WriteOptions& options) {
-  in_context([&] { return "writing " + path; },
-             [&] {
-               if (path == "-") {
-                 const auto output = Output::to_path(path);
-                 write(model, *output, options);
-                 output->commit();
-                 return;
-               }
-               if (path.ends_with(".onnxtxt")) return write_file(path, to_text(model));
-
-               Plan plan;
-               if (options.external_data == ExternalData::keep) plan = Planner(model, path, options).keep();
-               if (options.external_data == ExternalData::external)
-                 plan = Planner(model, path, options).external(false);
-               Emitter count = counted(model, plan.placements);
-               for (const bool attributes : {false, true}) {
-                 if (count.total() <= largest_model) break;
-                 if (options.external_data == ExternalData::inline_) {
-                   too_large(count.total(), "let the weights be kept in a file beside it");
-                 }
-                 plan = Planner(model, path, options).external(attributes);
-                 count = counted(model, plan.placements);
-               }
-               if (count.total() > largest_model) too_large(count.total(), "even without its weights it is too large");
-
-               Written written;
-               const std::string folder = folder_of(path);
-               for (const DataFile& file : plan.files) {
-                 if (file.present) continue;
-                 write_data(file, folder + file.location);
-                 written.add(folder + file.location);
-               }
-               const auto output = Output::to_path(path);
-               emit_checked(count, model, plan.placements, *output);
-               output->commit();
-               written.keep();
-             });
+  const auto where = [&] { return "writing " + printable(path); };
+  in_context(where, [&] {
+    if (path == "-") {
+      const auto output = Output::to_path(path);
+      write(model, *output, options);
+      output->commit();
+    } else if (path.ends_with(".onnxtxt")) {
+      write_file(path, to_text(model));
+    } else {
+      write_file_of(model, path, options);
+    }
+  });
 }
 
 void write(const ir::Model& model, Output& output, const WriteOptions& options) {
