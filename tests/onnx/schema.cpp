@@ -72,6 +72,9 @@ TEST_CASE("types are inferred from types and constants") {
   CHECK(inferred(std::string(header) + "g (float[2,4] x) => (a, b) { a, b = Split<axis = 0, num_outputs = 2>(x) }") ==
         "float[1,4] float[1,4]");
   CHECK(inferred(std::string(header) + "g (float[2,4] x) => (y) { y = LayerNormalization(x, x) }") == "float[2,4]");
+  // By the body of a function whose attributes have default values.
+  CHECK(inferred(std::string(header) + "g (float[2,4,3,3] x) => (y) { y = MeanVarianceNormalization(x) }") ==
+        "float[2,4,3,3]");
   // A branch sees values around it.
   CHECK(inferred(std::string(header) + "g (bool c, float[N,4] x) => (y) { y = If(c) <"
                                        "then_branch = t () => (float[N,4] a) { a = Relu(x) }, "
