@@ -1,0 +1,62 @@
+#include "hone/quantize/quantize.h"
+
+#include "hone/passes/passes.h"
+#include "hone/shapes/inference.h"
+#include "hone/support/error.h"
+#include "quantize/modes.h"
+
+namespace hone::quantize {
+namespace {
+
+// QuantizeLinear by axis came with 13, DynamicQuantizeLinear with 11.
+constexpr std::int64_t kLeastOpset = 13;
+
+bool is_quantized(const ir::Model& model) {
+  bool found = false;
+  ir::for_each_graph(*model.graph, [&](ir::Graph& graph) {
+    for (const ir::Node& node : graph.nodes()) {
+      found |= node.is("QuantizeLinear") || node.is("QLinearConv") || node.is("QLinearMatMul") ||
+               node.is("MatMulInteger") || node.is("ConvInteger");
+    }
+  });
+  return found;
+}
+
+}  // namespace
+
+QuantizeResult quantize(ir::Model& model, const data::Dataset* calibration, const data::FeedOptions& feed_options,
+                        const QuantizeOptions& options, Observer& observer) {
+  if (options.mode == Mode::static_ && !calibration) {
+    usage_error("static quantization needs calibration data: --data FILE, or use --mode dynamic");
+  }
+  if (is_quantized(model)) unsupported("the model is quantized already");
+  if (model.opset() < kLeastOpset) {
+    unsupported("the model has opset {}, and quantization by channel needs {}: convert it with --opset {} first",
+                model.opset(), kLeastOpset, kLeastOpset);
+  }
+  if (options.simplify) rewrite::run_pipeline(model, passes::pipeline(2));
+  shapes::Inference(model, &observer).run();
+
+  QuantizeResult result;
+  if (options.mode == Mode::dynamic) {
+    const std::vector<ir::Node*> nodes = select_nodes(model, options, result.nodes);
+    write_dynamic(model, nodes, options, result);
+  } else {
+    const Placement placement = place(model, options);
+    result.nodes = placement.decisions;
+    std::vector<std::string> names;
+    for (const ir::Value* value : placement.values) {
+      if (!placement.same_as.contains(value)) names.push_back(value->name());
+    }
+    const data::Feed feed(*calibration, data::model_inputs(*model.graph), feed_options);
+    const auto extents = in_context([&] { return std::string("calibrating"); },
+                                    [&] { return calibrate(model, feed, names, options.batch, observer); });
+    result.samples = calibration->rows();
+    write_static(model, placement, extents, options, result);
+  }
+  if (!model.graph->sort()) fail(ErrorKind::internal, "quantization made a cycle");
+  shapes::Inference(model, &observer).run();
+  return result;
+}
+
+}  // namespace hone::quantize

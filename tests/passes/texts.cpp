@@ -1,0 +1,107 @@
+// Runs the text tests beside this file: NAME.txt holds cases for the pass NAME.
+//
+//   == title                        (after the title: options of the case, such as "opset 9")
+//   g (float[2] a) => (float[2] y) { ... }        the graph before, in ONNX text
+//   =>                              followed by the graph after, or
+//   => unchanged: reason            where the pass leaves the graph as it is, and why
+//
+// A graph that does not start with "<" gets a header with ir_version 8 and opset 17. Expected and found are compared as ONNX
+// text. Every case that changes something is also run, before and after, on random inputs.
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "hone/onnx/read.h"
+#include "hone/onnx/write.h"
+#include "hone/passes/passes.h"
+#include "hone/rewrite/verify.h"
+#include "hone/support/text.h"
+#include "sources.h"
+
+namespace hone {
+namespace {
+
+struct Case {
+  std::string title, before, after, reason;
+  int opset = 17;
+  bool unchanged = false;
+};
+
+std::vector<Case> read_cases(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::vector<Case> cases;
+  bool in_after = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("== ")) {
+      cases.emplace_back();
+      cases.back().title = line.substr(3);
+      const std::size_t option = line.find("(opset ");
+      if (option != std::string::npos) cases.back().opset = std::stoi(line.substr(option + 7));
+      in_after = false;
+    } else if (cases.empty() || line.starts_with("#")) {
+      continue;
+    } else if (line.starts_with("=> unchanged: ")) {
+      cases.back().unchanged = true;
+      cases.back().reason = line.substr(14);
+    } else if (line == "=>") {
+      in_after = true;
+    } else {
+      (in_after ? cases.back().after : cases.back().before) += line + "\n";
+    }
+  }
+  return cases;
+}
+
+ir::Model parse(const std::string& text, int opset) {
+  if (trim(text).starts_with("<")) return onnx::read_text(text);
+  return onnx::read_text("<ir_version: 8, opset_import: [\"\": " + std::to_string(opset) + "]>\n" + text);
+}
+
+TEST_CASE("text tests of passes") {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(testing::source_path("tests/passes"))) {
+    if (entry.path().extension() == ".txt") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  for (const auto& path : files) {
+    const std::string name = path.stem();
+    const auto pipeline = rewrite::parse_pipeline(name, passes::list());
+    const std::vector<Case> cases = read_cases(path);
+    INFO(name);
+    CHECK_FALSE(cases.empty());
+    for (const Case& each : cases) {
+      INFO(name << ": " << each.title);
+      const ir::Model before = parse(each.before, each.opset);
+      ir::Model model = before.clone();
+      std::vector<rewrite::Refusal> refusals;
+      rewrite::PipelineOptions options;
+      options.verify_ir = true;
+      options.refusals = &refusals;
+      const auto result = rewrite::run_pipeline(model, pipeline, options);
+      if (each.unchanged) {
+        CHECK(result.status == rewrite::Status::unchanged);
+        CHECK(onnx::to_text(model) == onnx::to_text(before));
+        std::string reasons;
+        for (const rewrite::Refusal& refusal : refusals) reasons += std::string(refusal.reason) + "\n";
+        if (!each.reason.empty()) CHECK_THAT(reasons, Catch::Contains(each.reason));
+        continue;
+      }
+      CHECK(onnx::to_text(model) == onnx::to_text(parse(each.after, each.opset)));
+      const auto check = rewrite::verify_equal(before, model);
+      INFO(check.reason);
+      CHECK(check.verdict == rewrite::VerifyResult::Verdict::equal);
+      for (const auto& difference : check.differences) FAIL_CHECK(difference.output << ": " << difference.detail);
+    }
+  }
+}
+
+TEST_CASE("every pass has a text test") {
+  for (const rewrite::Pass& pass : passes::list()) {
+    INFO(pass.name);
+    CHECK(std::filesystem::exists(testing::source_path("tests/passes/" + std::string(pass.name) + ".txt")));
+  }
+}
+
+}  // namespace
+}  // namespace hone

@@ -1,0 +1,175 @@
+#include "common.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+
+#include "hone/release/history.h"
+#include "hone/support/buffer.h"
+#include "hone/support/error.h"
+#include "hone/support/output.h"
+#include "hone/support/text.h"
+#include "hone/support/threads.h"
+#include "hone/support/version.h"
+
+namespace hone::tools {
+namespace {
+
+// Messages and, on a terminal only, a progress line.
+class Terminal final : public Observer {
+ public:
+  explicit Terminal(const bool& quiet) : quiet_(quiet), is_terminal_(isatty(STDERR_FILENO) != 0) {
+    const char* no_color = std::getenv("NO_COLOR");
+    color_ = is_terminal_ && !(no_color && *no_color);
+  }
+  ~Terminal() override { clear(); }
+
+  void message(Level level, std::string_view text) override {
+    if (level == Level::debug || (quiet_ && level != Level::warning)) return;
+    clear();
+    const char* prefix = level != Level::warning ? "" : color_ ? "\033[33mwarning:\033[0m " : "warning: ";
+    fmt::print(stderr, "hone: {}{}\n", prefix, text);
+  }
+  void progress(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view detail) override {
+    if (!is_terminal_ || quiet_) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (done < total && now - last_ < std::chrono::milliseconds(50)) return;
+    last_ = now;
+    std::string bar;
+    if (total > 0) {
+      constexpr std::uint64_t kWidth = 24;
+      const std::uint64_t filled = std::min(kWidth, done * kWidth / total);
+      bar = "[" + std::string(filled, '=') + std::string(kWidth - filled, ' ') + "] ";
+    }
+    fmt::print(stderr, "\r\033[K{}{} {}/{}  {}", bar, what, done, total, detail);
+    std::fflush(stderr);
+    shown_ = true;
+  }
+
+ private:
+  void clear() {
+    if (shown_) fmt::print(stderr, "\r\033[K");
+    shown_ = false;
+  }
+  const bool& quiet_;
+  bool is_terminal_, color_ = false, shown_ = false;
+  std::chrono::steady_clock::time_point last_;
+};
+
+}  // namespace
+
+Common::Common() : observer_(std::make_unique<Terminal>(quiet_)) {}
+Common::~Common() = default;
+
+void Common::add_to(CLI::App& command) {
+  const std::string group = "Common options";
+  command.add_option("--threads", threads_, "threads to compute with; 0: all the process may use")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
+  command.add_option("--seed", seed_, "seed of everything random")->group(group);
+  command.add_option("--report", report_, "write a JSON report to FILE (- for stdout)")->type_name("FILE")->group(group);
+  command.add_option("--max-memory", max_memory_, "stop before tensors need more than SIZE, such as 512MB")
+      ->type_name("SIZE")
+      ->group(group);
+  command.add_flag("--quiet,-q", quiet_, "only errors and warnings on stderr")->group(group);
+}
+
+void Common::apply() const {
+  set_threads(threads_);
+  if (!max_memory_.empty()) {
+    const auto bytes = parse_size(max_memory_);
+    if (!bytes || *bytes == 0) usage_error("--max-memory {} is not a size such as 512MB or 2GiB", hone::quoted(max_memory_));
+    set_memory_limit(*bytes);
+  }
+}
+
+void Common::write_report(const std::string& command, Json body) const {
+  if (report_.empty()) return;
+  Json report{{"schema", "hone.report/1"}, {"tool", "hone " + command}, {"version", version()}};
+  for (auto& [key, value] : body.items()) report[key] = std::move(value);
+  const std::string text = report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  if (report_ == "-") {
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+      fail(ErrorKind::io, "writing the report to standard output failed");
+    }
+  } else {
+    write_file(report_, text);
+  }
+}
+
+void Common::say(const std::string& line) const { observer_->message(Level::info, line); }
+
+void ModelInOut::add_to(CLI::App& command) {
+  command.add_option("model", input, "model to read (.onnx, .onnxtxt; - for stdin)")->required()->type_name("IN");
+  command.add_option("-o,--output", output, "model to write (.onnx, .onnxtxt; - for stdout)")
+      ->required()
+      ->type_name("OUT");
+  command.add_option("--external-root", external_root, "folder of the model's external data (needed with stdin)")
+      ->type_name("DIR");
+  command
+      .add_option("--external-data", external_data,
+                  "keep: where they were; inline: in the model file; external: beside it")
+      ->check(CLI::IsMember({"keep", "inline", "external"}));
+  command.add_option("--shard-size", shard_size, "largest external file, such as 2GB")->type_name("SIZE");
+  command.add_flag("--no-history", no_history, "don't append this run to the model's history");
+}
+
+ir::Model ModelInOut::read(const Common& common) const {
+  onnx::ReadOptions options;
+  options.external_root = external_root;
+  options.observer = &common.observer();
+  return onnx::read(input, options);
+}
+
+void ModelInOut::write(const ir::Model& model) const {
+  onnx::WriteOptions options;
+  options.external_data = external_data == "inline"     ? onnx::ExternalData::inline_
+                          : external_data == "external" ? onnx::ExternalData::external
+                                                        : onnx::ExternalData::keep;
+  if (!shard_size.empty()) {
+    const auto bytes = parse_size(shard_size);
+    if (!bytes) usage_error("--shard-size {} is not a size such as 2GB", hone::quoted(shard_size));
+    options.shard_size = *bytes;
+  }
+  onnx::write(model, output, options);
+}
+
+void ModelInOut::record(ir::Model& model, const std::string& tool,
+                        const std::vector<std::pair<std::string, std::string>>& options) const {
+  if (!no_history) release::append_history(model, tool, options);
+}
+
+void ModelIn::add_to(CLI::App& command) {
+  command.add_option("model", input, "model to read (.onnx, .onnxtxt; - for stdin)")->required()->type_name("MODEL");
+  command.add_option("--external-root", external_root, "folder of the model's external data (needed with stdin)")
+      ->type_name("DIR");
+}
+
+ir::Model ModelIn::read(const Common& common) const {
+  onnx::ReadOptions options;
+  options.external_root = external_root;
+  options.observer = &common.observer();
+  return onnx::read(input, options);
+}
+
+std::pair<std::string, ir::Shape> parse_shape(const std::string& text) {
+  const std::size_t equals = text.rfind('=');
+  if (equals == std::string::npos || equals == 0) usage_error("{} is not NAME=D1,D2,...", hone::quoted(text));
+  ir::Shape shape;
+  const std::string dims = text.substr(equals + 1);
+  if (!dims.empty()) {
+    for (const std::string_view item : split(dims, ',')) {
+      const ir::Dimension dim = ir::Dimension::parse(trim(item));
+      if (dim.is_unknown() || (dim.number() && *dim.number() < 0)) {
+        usage_error("{}: dimension {} is neither a number nor a name", hone::quoted(text), hone::quoted(item));
+      }
+      shape.push_back(dim);
+    }
+  }
+  return {text.substr(0, equals), std::move(shape)};
+}
+
+}  // namespace hone::tools
