@@ -1,6 +1,6 @@
 // Reading ONNX: the wire format is walked so that weight bytes stay in the file. No protobuf message is ever built.
 //
-// Accepts ModelProto (.onnx) and ONNX text (.onnxtxt). Keeps every field: what the IR does not model travels in `rest`.
+// Accepts ModelProto (.onnx) and ONNX text (.onnxtxt; a constant declared without a value is one of zeros). Keeps every field: what the IR does not model travels in `rest`.
 // Nodes that are not in topological order are sorted, with a warning. Everything of research section "bad and odd
 // inputs" ends as bad_input (or io), with one sentence that says what the file really is when it is something else
 // (HTML, a Git LFS pointer, zip, gzip, HDF5, TFLite, safetensors, PyTorch ...).
