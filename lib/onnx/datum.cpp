@@ -1,181 +1,205 @@
 // Values of test data sets: TensorProto, SequenceProto, OptionalProto and MapProto files.
 //
-// A tensor is read and written as the only initializer of a model, so that there is one reader of tensors. Not handled:
-// sparse tensors, maps whose values are not one tensor.
-#include <onnx/onnx-data.pb.h>
-#include <onnx/onnx-ml.pb.h>
+// Not handled: sparse tensors.
+#include "hone/ir/datum.h"
 
 #include "hone/onnx/read.h"
-#include "hone/onnx/write.h"
 #include "hone/support/error.h"
+#include "onnx/emit.h"
+#include "onnx/tensors.h"
 
 namespace hone::onnx {
 namespace {
 
-// Sequences in sequences: real files have one level.
-constexpr int kMaxDepth = 8;
+using wire::Fields;
+using wire::Range;
 
-ir::Tensor to_tensor(const ::onnx::TensorProto& proto, const std::string& name) {
-  ::onnx::ModelProto model;
-  model.set_ir_version(10);
-  ::onnx::TensorProto& copy = *model.mutable_graph()->add_initializer();
-  copy = proto;
-  copy.set_name("value");
-  model.mutable_opset_import()->Add()->set_version(13);
-  const ir::Model read_back = read(File::from_memory(model.SerializeAsString(), name));
-  return read_back.graph->find("value")->initializer()->loaded();
-}
+// SequenceProto.DataType and OptionalProto.DataType.
+enum ElementKind : std::uint64_t { of_nothing = 0, of_tensors = 1, of_sequences = 3, of_maps = 4, of_optionals = 5 };
 
-::onnx::TensorProto to_proto(const ir::Tensor& tensor, const std::string& name) {
-  ir::Model model;
-  model.ir_version = 10;
-  model.set_opset("", 13);
-  ir::Tensor plain = tensor;
-  plain.encoding = ir::Encoding::raw;
-  plain.external.reset();
-  plain.rest.reset();
-  model.graph->add_initializer("value", std::move(plain));
-  ::onnx::ModelProto proto;
-  if (!proto.ParseFromString(to_bytes(model))) fail(ErrorKind::internal, "a tensor does not parse back");
-  ::onnx::TensorProto result = std::move(*proto.mutable_graph()->mutable_initializer(0));
-  result.set_name(name);
-  return result;
-}
+// Elements of a SequenceProto, value of an OptionalProto: both have them in the fields of the same numbers.
+constexpr std::uint32_t tensor_field = 3, sparse_field = 4, sequence_field = 5, map_field = 6, optional_field = 7;
 
-ir::Datum to_datum(const ::onnx::SequenceProto& proto, const std::string& name, int depth);
+class DatumReader {
+ public:
+  explicit DatumReader(const std::shared_ptr<const File>& file)
+      : source_(file), external_(*file, options_), tensors_{source_, options_, external_} {}
 
-ir::Map to_map(const ::onnx::MapProto& proto, const std::string& name, int depth) {
-  ir::Map map;
-  if (proto.key_type() == ::onnx::TensorProto::STRING) {
-    std::vector<std::string> keys(proto.string_keys().begin(), proto.string_keys().end());
-    map.keys = ir::Tensor::strings({static_cast<std::int64_t>(keys.size())}, std::move(keys));
-  } else {
-    map.keys = ir::Tensor::vector(std::vector<std::int64_t>(proto.keys().begin(), proto.keys().end()));
-  }
-  const ir::Datum values = to_datum(proto.values(), name, depth + 1);
-  map.values = values.sequence()->items;
-  if (static_cast<std::int64_t>(map.values.size()) != map.keys.element_count()) {
-    bad_input("{}: a map of {} keys and {} values", quoted(name), map.keys.element_count(), map.values.size());
-  }
-  return map;
-}
-
-ir::Datum to_datum(const ::onnx::OptionalProto& proto, const std::string& name, int depth) {
-  ir::Optional optional;
-  const auto hold = [&](ir::Datum datum) { optional.value = std::make_shared<const ir::Datum>(std::move(datum)); };
-  if (depth > kMaxDepth) bad_input("{}: nested too deep", quoted(name));
-  if (proto.has_tensor_value()) {
-    hold(to_tensor(proto.tensor_value(), name));
-  } else if (proto.has_sequence_value()) {
-    hold(to_datum(proto.sequence_value(), name, depth + 1));
-  } else if (proto.has_map_value()) {
-    hold(to_map(proto.map_value(), name, depth + 1));
-  } else if (proto.has_optional_value()) {
-    hold(to_datum(proto.optional_value(), name, depth + 1));
-  }
-  return optional;
-}
-
-ir::Datum to_datum(const ::onnx::SequenceProto& proto, const std::string& name, int depth) {
-  if (depth > kMaxDepth) bad_input("{}: nested too deep", quoted(name));
-  ir::Sequence sequence;
-  for (const auto& each : proto.tensor_values()) sequence.items.emplace_back(to_tensor(each, name));
-  for (const auto& each : proto.sequence_values()) sequence.items.push_back(to_datum(each, name, depth + 1));
-  for (const auto& each : proto.optional_values()) sequence.items.push_back(to_datum(each, name, depth + 1));
-  for (const auto& each : proto.map_values()) sequence.items.emplace_back(to_map(each, name, depth + 1));
-  if (!sequence.items.empty() && sequence.items[0].tensor()) {
-    sequence.element = ir::Type::tensor(sequence.items[0].tensor()->type());
-  }
-  return sequence;
-}
-
-void fill(::onnx::SequenceProto& proto, const ir::Sequence& sequence, const std::string& name);
-
-void fill(::onnx::MapProto& proto, const ir::Map& map, const std::string& name) {
-  proto.set_name(name);
-  proto.set_key_type(static_cast<int>(map.keys.type()));
-  if (map.keys.is_string()) {
-    for (const std::string& key : *map.keys.string_values()) proto.add_string_keys(key);
-  } else {
-    for (const std::int64_t key : map.keys.to_ints()) proto.add_keys(key);
-  }
-  fill(*proto.mutable_values(), ir::Sequence{{}, map.values}, name);
-}
-
-void fill(::onnx::OptionalProto& proto, const ir::Optional& optional, const std::string& name) {
-  proto.set_name(name);
-  proto.set_elem_type(::onnx::OptionalProto::UNDEFINED);
-  if (!optional.value) return;
-  if (const ir::Tensor* tensor = optional.value->tensor()) {
-    proto.set_elem_type(::onnx::OptionalProto::TENSOR);
-    *proto.mutable_tensor_value() = to_proto(*tensor, name);
-  } else if (const ir::Sequence* sequence = optional.value->sequence()) {
-    proto.set_elem_type(::onnx::OptionalProto::SEQUENCE);
-    fill(*proto.mutable_sequence_value(), *sequence, name);
-  } else if (const ir::Map* map = optional.value->map()) {
-    proto.set_elem_type(::onnx::OptionalProto::MAP);
-    fill(*proto.mutable_map_value(), *map, name);
-  } else {
-    proto.set_elem_type(::onnx::OptionalProto::OPTIONAL);
-    fill(*proto.mutable_optional_value(), *optional.value->optional(), name);
-  }
-}
-
-void fill(::onnx::SequenceProto& proto, const ir::Sequence& sequence, const std::string& name) {
-  proto.set_name(name);
-  proto.set_elem_type(::onnx::SequenceProto::TENSOR);
-  for (const ir::Datum& item : sequence.items) {
-    if (const ir::Tensor* tensor = item.tensor()) {
-      *proto.add_tensor_values() = to_proto(*tensor, "");
-    } else if (const ir::Sequence* inner = item.sequence()) {
-      proto.set_elem_type(::onnx::SequenceProto::SEQUENCE);
-      fill(*proto.add_sequence_values(), *inner, "");
-    } else if (const ir::Map* map = item.map()) {
-      proto.set_elem_type(::onnx::SequenceProto::MAP);
-      fill(*proto.add_map_values(), *map, "");
-    } else {
-      proto.set_elem_type(::onnx::SequenceProto::OPTIONAL);
-      fill(*proto.add_optional_values(), *item.optional(), "");
+  ir::Datum read(const ir::Type& type) {
+    const Range all{0, source_.size()};
+    switch (type.kind) {
+      case ir::Type::Kind::sequence:
+        return sequence(all, type, 0);
+      case ir::Type::Kind::optional:
+        return optional(all, type, 0);
+      case ir::Type::Kind::map:
+        return map(all, type, 0);
+      default:
+        return tensor(all);
     }
   }
+
+ private:
+  void check_depth(int depth) const {
+    if (depth > options_.max_nesting) bad_input("values nested more than {} deep", options_.max_nesting);
+  }
+
+  ir::Tensor tensor(Range range) {
+    std::optional<NamedTensor> read = tensors_.read(std::span(&range, 1), false);
+    if (!read) unsupported("floats of 6 bits are not supported");
+    return read->tensor.loaded();
+  }
+
+  // The value in a field of a sequence or optional.
+  std::optional<ir::Datum> value(const wire::Field& field, const ir::Type& type, int depth) {
+    switch (field.number) {
+      case tensor_field:
+        return tensor(field.payload);
+      case sparse_field:
+        unsupported("a sparse tensor as a value is not supported");
+      case sequence_field:
+        return sequence(field.payload, type, depth + 1);
+      case map_field:
+        return map(field.payload, type, depth + 1);
+      case optional_field:
+        return optional(field.payload, type, depth + 1);
+      default:
+        return std::nullopt;
+    }
+  }
+
+  ir::Datum sequence(Range range, const ir::Type& type, int depth) {
+    check_depth(depth);
+    ir::Sequence result;
+    if (type.inner) result.element = *type.inner;
+    for (Fields fields(source_, range, Message::sequence_data); fields.next();) {
+      if (auto item = value(*fields, result.element, depth)) result.items.push_back(std::move(*item));
+    }
+    const bool unsaid = result.element.kind == ir::Type::Kind::unknown;
+    if (unsaid && !result.items.empty() && result.items[0].tensor()) {
+      result.element = ir::Type::tensor(result.items[0].tensor()->type());
+    }
+    return result;
+  }
+
+  ir::Datum optional(Range range, const ir::Type& type, int depth) {
+    check_depth(depth);
+    ir::Optional result;
+    for (Fields fields(source_, range, Message::optional_data); fields.next();) {
+      if (auto held = value(*fields, type.inner ? *type.inner : ir::Type(), depth)) {
+        result.value = std::make_shared<const ir::Datum>(std::move(*held));
+      }
+    }
+    return result;
+  }
+
+  ir::Datum map(Range range, const ir::Type& type, int depth) {
+    check_depth(depth);
+    ir::Map result;
+    auto key_type = ir::ElementType::undefined;
+    std::vector<std::int64_t> numbers;
+    std::vector<std::string> texts;
+    for (Fields fields(source_, range, Message::map_data); fields.next();) {
+      switch (fields->number) {
+        case 2:
+          key_type = static_cast<ir::ElementType>(static_cast<std::int32_t>(fields->number_value));
+          break;
+        case 3:
+          wire::for_each_varint(source_, *fields,
+                                [&](std::uint64_t key) { numbers.push_back(static_cast<std::int64_t>(key)); });
+          break;
+        case 4:
+          texts.push_back(source_.string(fields->payload));
+          break;
+        case 5: {
+          ir::Type values;
+          values.inner = type.inner;
+          result.values = sequence(fields->payload, values, depth + 1).sequence()->items;
+          break;
+        }
+        default:
+          break;
+      }
+    }
+    const bool by_text = key_type == ir::ElementType::string;
+    if (!by_text && !ir::is_integer(key_type)) bad_input("a map with keys of type {}", ir::name(key_type));
+    const auto count = static_cast<std::int64_t>(by_text ? texts.size() : numbers.size());
+    if (static_cast<std::size_t>(count) != result.values.size()) {
+      bad_input("a map of {} keys and {} values", count, result.values.size());
+    }
+    result.keys = by_text ? ir::Tensor::strings({count}, std::move(texts)) : ir::Tensor::vector(numbers);
+    return result;
+  }
+
+  ReadOptions options_;
+  wire::Source source_;
+  ExternalFiles external_;
+  TensorReader tensors_;
+};
+
+std::string datum_bytes(const ir::Datum& datum, std::string_view name);
+
+std::string sequence_bytes(const std::vector<ir::Datum>& items, std::string_view name);
+
+std::uint32_t field_of(const ir::Datum& datum) {
+  if (datum.tensor()) return tensor_field;
+  if (datum.sequence()) return sequence_field;
+  return datum.map() ? map_field : optional_field;
 }
 
-template <typename Proto>
-Proto parse(const std::string& path, const std::string& bytes, const char* what) {
-  Proto proto;
-  if (!proto.ParseFromString(bytes)) bad_input("{} is not a serialized {}", quoted(path), what);
-  return proto;
+ElementKind kind_of(const ir::Datum& datum) {
+  if (datum.tensor()) return of_tensors;
+  if (datum.sequence()) return of_sequences;
+  return datum.map() ? of_maps : of_optionals;
+}
+
+std::string tensor_wire(const ir::Tensor& tensor, std::string_view name) {
+  ir::Tensor plain = tensor;
+  plain.encoding = ir::Encoding::raw;
+  plain.rest.reset();
+  return tensor_bytes(plain, name);
+}
+
+std::string map_bytes(const ir::Map& map, std::string_view name) {
+  std::string out;
+  if (!name.empty()) wire::put_bytes(out, 1, name);
+  wire::put_number(out, 2, static_cast<std::uint64_t>(map.keys.type()));
+  if (map.keys.is_string()) {
+    for (const std::string& key : *map.keys.string_values()) wire::put_bytes(out, 4, key);
+  } else {
+    for (const std::int64_t key : map.keys.to_ints()) wire::put_number(out, 3, static_cast<std::uint64_t>(key));
+  }
+  wire::put_bytes(out, 5, sequence_bytes(map.values, ""));
+  return out;
+}
+
+std::string sequence_bytes(const std::vector<ir::Datum>& items, std::string_view name) {
+  std::string out;
+  if (!name.empty()) wire::put_bytes(out, 1, name);
+  wire::put_number(out, 2, items.empty() ? of_tensors : kind_of(items[0]));
+  for (const ir::Datum& item : items) wire::put_bytes(out, field_of(item), datum_bytes(item, ""));
+  return out;
+}
+
+std::string datum_bytes(const ir::Datum& datum, std::string_view name) {
+  if (const ir::Tensor* tensor = datum.tensor()) return tensor_wire(*tensor, name);
+  if (const ir::Sequence* sequence = datum.sequence()) return sequence_bytes(sequence->items, name);
+  if (const ir::Map* map = datum.map()) return map_bytes(*map, name);
+  const ir::Datum* held = datum.optional()->value.get();
+  std::string out;
+  if (!name.empty()) wire::put_bytes(out, 1, name);
+  wire::put_number(out, 2, held ? kind_of(*held) : of_nothing);
+  if (held) wire::put_bytes(out, field_of(*held), datum_bytes(*held, name));
+  return out;
 }
 
 }  // namespace
 
 ir::Datum read_datum(const std::string& path, const ir::Type& type) {
-  const auto file = File::open(path);
-  std::string bytes(file->size(), '\0');
-  file->read(0, std::as_writable_bytes(std::span(bytes.data(), bytes.size())));
-  switch (type.kind) {
-    case ir::Type::Kind::sequence: return to_datum(parse<::onnx::SequenceProto>(path, bytes, "SequenceProto"), path, 0);
-    case ir::Type::Kind::optional: return to_datum(parse<::onnx::OptionalProto>(path, bytes, "OptionalProto"), path, 0);
-    case ir::Type::Kind::map: return to_map(parse<::onnx::MapProto>(path, bytes, "MapProto"), path, 0);
-    default: return to_tensor(parse<::onnx::TensorProto>(path, bytes, "TensorProto"), path);
-  }
+  const auto where = [&] { return "reading " + printable(path); };
+  return in_context(where, [&] { return DatumReader(File::open(path)).read(type); });
 }
 
-std::string write_datum(const ir::Datum& datum, const std::string& name) {
-  if (const ir::Tensor* tensor = datum.tensor()) return to_proto(*tensor, name).SerializeAsString();
-  if (const ir::Sequence* sequence = datum.sequence()) {
-    ::onnx::SequenceProto proto;
-    fill(proto, *sequence, name);
-    return proto.SerializeAsString();
-  }
-  if (const ir::Map* map = datum.map()) {
-    ::onnx::MapProto proto;
-    fill(proto, *map, name);
-    return proto.SerializeAsString();
-  }
-  ::onnx::OptionalProto proto;
-  fill(proto, *datum.optional(), name);
-  return proto.SerializeAsString();
-}
+std::string write_datum(const ir::Datum& datum, const std::string& name) { return datum_bytes(datum, name); }
 
 }  // namespace hone::onnx
