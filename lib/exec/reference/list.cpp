@@ -44,6 +44,10 @@ std::span<const std::span<const KernelEntry>> reference_kernels() {
       random_kernels(),
       attention_kernels(),
       text_kernels(),
+      feature_kernels(),
+      tree_kernels(),
+      linear_model_kernels(),
+      training_kernels(),
   };
   return families;
 }

@@ -45,6 +45,10 @@ std::span<const KernelEntry> loss_kernels();
 std::span<const KernelEntry> random_kernels();
 std::span<const KernelEntry> attention_kernels();
 std::span<const KernelEntry> text_kernels();
+std::span<const KernelEntry> feature_kernels();
+std::span<const KernelEntry> tree_kernels();
+std::span<const KernelEntry> linear_model_kernels();
+std::span<const KernelEntry> training_kernels();
 
 // The entries of all families, in the order of list.cpp: where two match a node, the first is taken.
 std::span<const std::span<const KernelEntry>> reference_kernels();
