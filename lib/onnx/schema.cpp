@@ -365,8 +365,13 @@ std::unique_ptr<ir::Function> function_body(const ir::Node& node, const ir::Mode
     return nullptr;
   }
   // The version of ai.onnx that the nodes of the body are to be read with.
-  const std::int64_t of_body = node.domain().empty() ? version : model.opset("");
-  set_version(body, differs_between(body, written, of_body) ? written : of_body);
+  // Versions that a body was written for count in the operator's own domain: they say nothing where that is another.
+  if (node.domain().empty()) {
+    set_version(body, differs_between(body, written, version) ? written : version);
+  } else {
+    const std::int64_t imported = model.opset("");
+    set_version(body, imported > 0 ? imported : latest_opset());
+  }
 
   ::onnx::NodeProto call = proto;
   add_defaults(call, *schema);
