@@ -302,7 +302,7 @@ Tensor Feed::read(const Source& source, std::span<const std::int64_t> rows) cons
       const std::string& origin = source.arrays[source.arrays.size() > 1 ? *changed % per_row : 0]->origin;
       bad_input("{}, row {}: {} has no equal in {}, which the model wants (the data are {}{})", origin,
                 data_.source_row(rows[*changed / per_row]) + 1, element_text(tensor, *changed), ir::name(source.type),
-                ir::name(tensor.type()), ir::is_float(tensor.type()) ? "; allow rounding with --cast" : "");
+                ir::name(tensor.type()), ir::is_float(tensor.type()) ? "; allow rounding with --round" : "");
     }
     tensor = std::move(converted);
   }

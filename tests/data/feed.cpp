@@ -118,7 +118,7 @@ TEST_CASE("feed: types change only where no value does") {
   CHECK_THAT(message([&] {
                convert_to(Tensor::vector<double>({0.5, 0.1}), ElementType::float32);
              }),
-             Contains("array 'x', row 2: 0.1 has no equal in float") && Contains("--cast"));
+             Contains("array 'x', row 2: 0.1 has no equal in float") && Contains("--round"));
   CHECK_THAT(message([&] {
                convert_to(Tensor::vector<std::int64_t>({0, 16777217}), ElementType::float32);
              }),
