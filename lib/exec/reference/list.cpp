@@ -6,6 +6,15 @@ namespace hone::exec {
 
 std::span<const std::span<const KernelEntry>> reference_kernels() {
   static const std::vector<std::span<const KernelEntry>> families = {
+      // For training graphs.
+      gradient_elementwise_kernels(),
+      gradient_reduction_kernels(),
+      gradient_movement_kernels(),
+      gradient_convolution_kernels(),
+      gradient_pooling_kernels(),
+      gradient_normalization_kernels(),
+      training_loss_kernels(),
+      // For any graph.
       control_flow_kernels(),
       identity_kernels(),
       activation_kernels(),

@@ -7,6 +7,16 @@
 
 namespace hone::exec {
 
+// For training graphs.
+std::span<const KernelEntry> gradient_elementwise_kernels();
+std::span<const KernelEntry> gradient_reduction_kernels();
+std::span<const KernelEntry> gradient_movement_kernels();
+std::span<const KernelEntry> gradient_convolution_kernels();
+std::span<const KernelEntry> gradient_pooling_kernels();
+std::span<const KernelEntry> gradient_normalization_kernels();
+std::span<const KernelEntry> training_loss_kernels();
+
+// For any graph.
 std::span<const KernelEntry> control_flow_kernels();
 std::span<const KernelEntry> identity_kernels();
 std::span<const KernelEntry> activation_kernels();
