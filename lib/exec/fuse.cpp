@@ -199,6 +199,27 @@ struct Fusion {
     return true;
   }
 
+  // x * (erf(x / sqrt(2)) + 1) * 0.5
+  bool take_gelu(ir::Node& product, ir::Node& gate) {
+    const auto close = [](const std::optional<Affine>& found, float factor, float summand) {
+      return found && found->factor.size() == 1 && std::abs(found->factor[0] - factor) < 1e-5F * std::abs(factor) &&
+             found->summand[0] == summand;
+    };
+    const auto step_of = [&](const ir::Node& node, const ir::Value* x) {
+      return affine(node, *x, rank, channels, channels_last);
+    };
+    if (!close(step_of(gate, current), 0.70710678F, 0)) return false;
+    ir::Node* erf = only_user(*gate.output(0));
+    if (!erf || !erf->is("Erf")) return false;
+    ir::Node* plus = only_user(*erf->output(0));
+    if (!plus || !close(step_of(*plus, erf->output(0)), 1, 1) || only_user(*plus->output(0)) != &product) return false;
+    ir::Node* half = only_user(*product.output(0));
+    if (!half || !close(step_of(*half, product.output(0)), 0.5F, 0)) return false;
+    step(Kind::gelu_erf);
+    take({&gate, erf, plus, &product, half}, *half);
+    return true;
+  }
+
   // x * sigmoid(x), x * hardsigmoid(x), and x * clip(x + 3, 0, 6) / 6 spelled out.
   bool take_gate() {
     if (current->uses().size() != 2 || !is_private(*current)) return false;
@@ -220,6 +241,7 @@ struct Fusion {
       take({gate, product}, *product);
       return true;
     }
+    if (take_gelu(*product, *gate)) return true;
     if (!gate->is("Add")) return false;
     const auto offset = affine(*gate, *current, rank, channels, channels_last);
     if (!offset || offset->factor.size() != 1) return false;

@@ -73,7 +73,7 @@ class Convolution final : public Kernel {
       call.bind(DNNL_ARG_WEIGHTS, entry->weights, entry->packed);
     }
     if (entry->has_bias) call.bind(DNNL_ARG_BIAS, entry->bias, bias(context));
-    call.bind(DNNL_ARG_DST, entry->target.desc, out->data);
+    call.bind(DNNL_ARG_DST, entry->result, out->data);
     if (entry->scratch > 0) call.bind(DNNL_ARG_SCRATCHPAD, entry->scratchpad, context.scratch(entry->scratch));
     call.run();
   }
@@ -82,7 +82,7 @@ class Convolution final : public Kernel {
   struct Entry {
     Call call;  // empty: the reference kernel takes this shape
     Adapter adapter, weight_adapter;
-    Desc source, weights, plain_weights, bias, scratchpad;
+    Desc source, weights, plain_weights, bias, result, scratchpad;
     Target target;
     ir::Dims dims;
     bool has_bias = false;
@@ -160,6 +160,20 @@ class Convolution final : public Kernel {
         if (dim < 1) return entry;
       }
     }
+    // oneDNN's code runs along the last dimension. Where that is 1, as in convolutions over time that were made for
+    // images, it is left out.
+    const ir::Dims full = entry.dims;
+    ir::Dims x_dims = x.dims, w_dims = w, result = full;
+    Desc source_layout = desc_of(x);
+    if (x.rank() == 4 && x.dims[3] == 1 && w[3] == 1 && full[3] == 1 && x.dims[2] > 1) {
+      try {
+        source_layout = source_layout.reshape({x.dims[0], x.dims[1], x.dims[2]});
+        for (ir::Dims* dims : {&x_dims, &w_dims, &result}) dims->pop_back();
+        for (Dims* values : {&g.strides, &g.dilations, &g.before, &g.after}) values->pop_back();
+      } catch (const dnnl::error&) {  // a layout that does not allow it
+      }
+    }
+
     // As oneDNN has them: groups first, then output and input channels of one group.
     const std::int64_t in = (transposed_ ? w[0] : w[1] * group_) / group_, out = (transposed_ ? w[1] : w[0] / group_);
     Dims weight_dims, weight_strides;
@@ -173,9 +187,9 @@ class Convolution final : public Kernel {
       weight_strides = {transposed_ ? kernel : in * kernel, transposed_ ? out * kernel : kernel};
     }
     std::int64_t rest = kernel;
-    for (std::size_t i = 2; i < w.size(); ++i) {
-      weight_dims.push_back(w[i]);
-      rest /= w[i];
+    for (std::size_t i = 2; i < w_dims.size(); ++i) {
+      weight_dims.push_back(w_dims[i]);
+      rest /= w_dims[i];
       weight_strides.push_back(rest);
     }
     using D = dnnl::memory::data_type;
@@ -189,7 +203,7 @@ class Convolution final : public Kernel {
       if (step.kind == FusedStep::Kind::add) entry.sum = &step;
     }
     attributes.set_post_ops(post_ops(tail_.steps));
-    const Desc source = any_layout(x.dims), weights = any_layout(weight_dims), target = any_layout(entry.dims);
+    const Desc source = any_layout(x_dims), weights = any_layout(weight_dims), target = any_layout(result);
     try {
       if (transposed_) {
         const auto pd = dnnl::deconvolution_forward::primitive_desc(
@@ -205,7 +219,7 @@ class Convolution final : public Kernel {
     } catch (const dnnl::error&) {
       return {};
     }
-    entry.adapter = Adapter(desc_of(x), entry.source);
+    entry.adapter = Adapter(source_layout, entry.source);
     if (!weights_) entry.weight_adapter = Adapter(entry.plain_weights, entry.weights);
     return entry;
   }
@@ -216,7 +230,8 @@ class Convolution final : public Kernel {
     entry.call = Call(primitive);
     entry.source = pd.src_desc();
     entry.weights = pd.weights_desc();
-    entry.target = Target(pd.dst_desc());
+    entry.result = pd.dst_desc();
+    entry.target = Target(entry.result.get_ndims() == static_cast<int>(entry.dims.size()) ? entry.result : entry.result.reshape(entry.dims));
     entry.scratchpad = pd.scratchpad_desc();
     entry.scratch = entry.scratchpad.get_size();
   }

@@ -8,6 +8,7 @@
 namespace hone::exec::onednn {
 
 std::span<const KernelEntry> convolution_kernels();
+std::span<const KernelEntry> elementwise_kernels();
 std::span<const KernelEntry> matmul_kernels();
 std::span<const KernelEntry> pooling_kernels();
 

@@ -161,6 +161,10 @@ TEST_CASE("onednn: Conv agrees with the reference") {
       pads[static_cast<std::size_t>(i)] = between(random, 0, 3);
       pads[static_cast<std::size_t>(i + rank)] = between(random, 0, 3);
       x.push_back(between(random, 7, 14));
+      if (i == 1 && rank == 2 && round % 3 == 0) {  // nothing along the last dimension
+        x.back() = w.back() = 1;
+        pads[1] = pads[3] = 0;
+      }
     }
     const bool constant = random.below(4) != 0, bias = random.below(2) == 0;
     Model model = empty_model();

@@ -1,0 +1,370 @@
+// Elementwise operators in float32, in whatever layout their input has: between convolutions nothing is unpacked. Also the
+// functions that oneDNN computes on vector registers and the standard library does not.
+//
+// Left to the reference kernel at run time: other element types; two operands that are both row-major (nothing to gain);
+// operands that broadcast in a way oneDNN has no fast code for. Softplus, which oneDNN rounds to 1 % near -10.
+#include <cstring>
+
+#include "exec/fuse.h"
+#include "exec/onednn/families.h"
+#include "exec/onednn/runtime.h"
+#include "hone/ir/dimension.h"
+
+namespace hone::exec::onednn {
+namespace {
+
+using Algorithm = dnnl::algorithm;
+
+struct Function {
+  Algorithm algorithm;
+  float alpha = 0, beta = 0;
+  bool worth_it_row_major = true;
+};
+
+std::optional<Function> function_of(const ir::Node& node) {
+  const std::string& op = node.op_type();
+  if (op == "Relu") return Function{Algorithm::eltwise_relu, 0, 0, false};
+  if (op == "LeakyRelu") return Function{Algorithm::eltwise_relu, node.float_or("alpha", 0.01F), 0, false};
+  if (op == "Sigmoid") return Function{Algorithm::eltwise_logistic};
+  if (op == "Tanh") return Function{Algorithm::eltwise_tanh};
+  if (op == "Exp") return Function{Algorithm::eltwise_exp};
+  if (op == "Elu") return Function{Algorithm::eltwise_elu, node.float_or("alpha", 1.0F)};
+  if (op == "HardSigmoid") return Function{Algorithm::eltwise_hardsigmoid, node.float_or("alpha", 0.2F), node.float_or("beta", 0.5F), false};
+  if (op == "HardSwish") return Function{Algorithm::eltwise_hardswish, 1.0F / 6, 0.5F, false};
+  if (op == "Gelu") {
+    return Function{node.string_or("approximate", "none") == "tanh" ? Algorithm::eltwise_gelu_tanh : Algorithm::eltwise_gelu_erf};
+  }
+  return std::nullopt;
+}
+
+class Unary final : public Kernel {
+ public:
+  Unary(const KernelInfo& info, Function function) : fallback_(info), function_(function) {}
+
+  std::string name() const override { return name_; }
+
+  void run(Context& context) override {
+    const Array& x = context.raw_input(0);
+    if (x.type != ir::ElementType::float32 || (!x.layout && !function_.worth_it_row_major) || x.count() == 0) {
+      fallback_.run(context);
+      return;
+    }
+    shapes_.begin_key();
+    shapes_.add(x);
+    Entry* entry = shapes_.find();
+    if (!entry) entry = &shapes_.insert(guarded([&] { return plan(x); }), {x.layout});
+    const std::byte* data = x.data;
+    const std::shared_ptr<const Layout> layout = x.layout;
+    const ir::Dims dims = x.dims;
+    Array& out = layout ? context.output_over_with_layout(0, 0, ir::ElementType::float32, dims, layout)
+                        : context.output_over(0, 0, ir::ElementType::float32, dims);
+    entry->call.bind(DNNL_ARG_SRC, entry->desc, data);
+    entry->call.bind(DNNL_ARG_DST, entry->desc, out.data);
+    entry->call.run();
+  }
+
+ private:
+  struct Entry {
+    Call call;
+    Desc desc;
+  };
+  Entry plan(const Array& x) {
+    Entry entry;
+    // Row-major memory is one long row.
+    entry.desc = x.layout ? desc_of(x) : Desc({x.count()}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::a);
+    const dnnl::eltwise_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, function_.algorithm, entry.desc,
+                                                   entry.desc, function_.alpha, function_.beta);
+    entry.call = Call(dnnl::eltwise_forward(pd));
+    name_ = kernel_name(pd);
+    return entry;
+  }
+
+  Fallback fallback_;
+  Function function_;
+  ShapeCache<Entry> shapes_;
+  std::string name_ = "onednn";
+};
+
+std::unique_ptr<Kernel> make_unary(const KernelInfo& info) {
+  const ir::ElementType type = info.input_type(0);
+  if (type != ir::ElementType::float32 && type != ir::ElementType::undefined) return nullptr;
+  const auto function = function_of(info.node);
+  return function ? std::make_unique<Unary>(info, *function) : nullptr;
+}
+
+class Binary final : public Kernel {
+ public:
+  Binary(const KernelInfo& info, Algorithm algorithm) : fallback_(info), algorithm_(algorithm) {}
+
+  std::string name() const override { return name_; }
+
+  void run(Context& context) override {
+    if (!context.is_tensor(0) || !context.is_tensor(1)) {
+      fallback_.run(context);
+      return;
+    }
+    const Array& a = context.raw_input(0);
+    const Array& b = context.raw_input(1);
+    if (!a.layout && !b.layout) {
+      fallback_.run(context);
+      return;
+    }
+    shapes_.begin_key();
+    shapes_.add(a);
+    shapes_.add(b);
+    Entry* entry = shapes_.find();
+    if (!entry) entry = &shapes_.insert(guarded([&] { return plan(a, b); }), {a.layout, b.layout});
+    if (!entry->call) {
+      name_ = "reference";
+      fallback_.run(context);
+      return;
+    }
+    const void* left = entry->left.get(context, a.data);
+    const void* right = entry->right.get(context, b.data);
+    const std::size_t over = a.layout == entry->target.layout && a.dims == entry->dims ? 0 : 1;
+    Array& out = entry->over ? context.output_over_with_layout(0, over, ir::ElementType::float32, entry->dims, entry->target.layout)
+                             : entry->target.output(context, 0, entry->dims);
+    entry->call.bind(DNNL_ARG_SRC_0, entry->left_desc, entry->swapped ? right : left);
+    entry->call.bind(DNNL_ARG_SRC_1, entry->right_desc, entry->swapped ? left : right);
+    entry->call.bind(DNNL_ARG_DST, entry->target.desc, out.data);
+    entry->call.run();
+  }
+
+ private:
+  struct Entry {
+    Call call;
+    Adapter left, right;
+    Desc left_desc, right_desc;
+    Target target;
+    ir::Dims dims;
+    bool over = false, swapped = false;
+  };
+
+  Entry plan(const Array& a, const Array& b) {
+    Entry entry;
+    if (a.type != ir::ElementType::float32 || b.type != ir::ElementType::float32) return entry;
+    // One of them has the shape of the result and a layout of its own, which the result takes over.
+    const auto covers = [](const Array& x, const Array& y) {
+      if (!x.layout || y.rank() > x.rank()) return false;
+      for (std::size_t i = 0; i < y.rank(); ++i) {
+        const std::int64_t dim = y.dims[y.rank() - 1 - i];
+        if (dim != 1 && dim != x.dims[x.rank() - 1 - i]) return false;
+      }
+      return true;
+    };
+    const bool left = covers(a, b), right = covers(b, a);
+    if (!left && !right) return entry;
+    const Array& main = left ? a : b;
+    const Array& other = left ? b : a;
+    if (!left && algorithm_ != Algorithm::binary_add && algorithm_ != Algorithm::binary_mul) return entry;
+    entry.swapped = !left;
+    entry.dims = main.dims;
+    const Desc desc = desc_of(main);
+    ir::Dims padded(main.rank() - other.rank(), 1);
+    padded.insert(padded.end(), other.dims.begin(), other.dims.end());
+    Desc other_desc = other.layout && other.rank() == main.rank() ? desc_of(other) : row_major(padded);
+    if (other.layout && other.rank() != main.rank()) return entry;
+    Adapter adapter;
+    if (padded == main.dims && other_desc != desc) {
+      adapter = Adapter(other_desc, desc);
+      other_desc = desc;
+    }
+    try {
+      const dnnl::binary::primitive_desc pd(engine(), algorithm_, desc, other_desc, desc);
+      if (std::strstr(pd.impl_info_str(), "ref")) return {};
+      entry.call = Call(dnnl::binary(pd));
+      name_ = kernel_name(pd);
+    } catch (const dnnl::error&) {
+      return {};
+    }
+    (left ? entry.right : entry.left) = std::move(adapter);
+    entry.left_desc = desc;
+    entry.right_desc = other_desc;
+    entry.target = Target(desc);
+    entry.over = entry.target.layout != nullptr;
+    return entry;
+  }
+
+  Fallback fallback_;
+  Algorithm algorithm_;
+  ShapeCache<Entry> shapes_;
+  std::string name_ = "reference";
+};
+
+template <Algorithm algorithm>
+std::unique_ptr<Kernel> make_binary(const KernelInfo& info) {
+  for (const std::size_t i : {0, 1}) {
+    const ir::ElementType type = info.input_type(i);
+    if (type != ir::ElementType::float32 && type != ir::ElementType::undefined) return nullptr;
+    const ir::Tensor* tensor = info.constant_input(i);
+    if (tensor && tensor->type() != ir::ElementType::float32) return nullptr;
+  }
+  return std::make_unique<Binary>(info, algorithm);
+}
+
+// Softmax and LogSoftmax along one axis (version 13).
+class Softmax final : public Kernel {
+ public:
+  Softmax(const KernelInfo& info, Algorithm algorithm)
+      : fallback_(info), algorithm_(algorithm), axis_(info.node.int_or("axis", -1)) {}
+
+  std::string name() const override { return name_; }
+
+  void run(Context& context) override {
+    const Array& x = context.input(0);
+    const auto rank = static_cast<std::int64_t>(x.rank());
+    const std::int64_t axis = axis_ < 0 ? axis_ + rank : axis_;
+    if (x.type != ir::ElementType::float32 || x.count() == 0 || axis < 0 || axis >= rank) {
+      fallback_.run(context);
+      return;
+    }
+    shapes_.begin_key();
+    shapes_.add(x);
+    Entry* entry = shapes_.find();
+    if (!entry) entry = &shapes_.insert(guarded([&] { return plan(x, axis); }), {});
+    const std::byte* data = x.data;
+    const ir::Dims dims = x.dims;
+    Array& out = context.output_over(0, 0, ir::ElementType::float32, dims);
+    entry->call.bind(DNNL_ARG_SRC, entry->desc, data);
+    entry->call.bind(DNNL_ARG_DST, entry->desc, out.data);
+    entry->call.run();
+  }
+
+ private:
+  struct Entry {
+    Call call;
+    Desc desc;
+  };
+  Entry plan(const Array& x, std::int64_t axis) {
+    // As outer, axis, inner.
+    std::int64_t outer = 1, inner = 1;
+    const auto at = static_cast<std::size_t>(axis);
+    for (std::size_t i = 0; i < x.rank(); ++i) {
+      if (i < at) outer *= x.dims[i];
+      if (i > at) inner *= x.dims[i];
+    }
+    Entry entry;
+    const std::vector<std::int64_t> sizes = inner == 1 ? std::vector<std::int64_t>{outer, x.dims[at]} : std::vector<std::int64_t>{outer, x.dims[at], inner};
+    entry.desc = row_major(sizes);
+    const dnnl::softmax_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, algorithm_, entry.desc, entry.desc, 1);
+    entry.call = Call(dnnl::softmax_forward(pd));
+    name_ = kernel_name(pd);
+    return entry;
+  }
+
+  Fallback fallback_;
+  Algorithm algorithm_;
+  std::int64_t axis_;
+  ShapeCache<Entry> shapes_;
+  std::string name_ = "onednn";
+};
+
+template <Algorithm algorithm>
+std::unique_ptr<Kernel> make_softmax(const KernelInfo& info) {
+  const ir::ElementType type = info.input_type(0);
+  if (type != ir::ElementType::float32 && type != ir::ElementType::undefined) return nullptr;
+  return std::make_unique<Softmax>(info, algorithm);
+}
+
+// LayerNormalization without its statistics as outputs.
+class LayerNormalization final : public Kernel {
+ public:
+  explicit LayerNormalization(const KernelInfo& info)
+      : fallback_(info), axis_(info.node.int_or("axis", -1)), epsilon_(info.node.float_or("epsilon", 1e-5F)) {}
+
+  std::string name() const override { return name_; }
+
+  void run(Context& context) override {
+    const Array& x = context.input(0);
+    const Array& scale = context.input(1);
+    const Array* shift = context.has_input(2) ? &context.input(2) : nullptr;
+    const auto rank = static_cast<std::int64_t>(x.rank());
+    const std::int64_t axis = axis_ < 0 ? axis_ + rank : axis_;
+    std::int64_t length = 1;
+    for (std::int64_t i = std::max<std::int64_t>(axis, 0); i < rank; ++i) length *= x.dims[static_cast<std::size_t>(i)];
+    const auto fits = [&](const Array& array) {
+      return array.type == ir::ElementType::float32 && array.count() == length &&
+             std::equal(array.dims.begin(), array.dims.end(), x.dims.end() - std::min(rank, rank - axis), x.dims.end());
+    };
+    if (x.type != ir::ElementType::float32 || x.count() == 0 || axis < 0 || axis >= rank || !fits(scale) || (shift && !fits(*shift))) {
+      fallback_.run(context);
+      return;
+    }
+    shapes_.begin_key();
+    shapes_.add(x);
+    Entry* entry = shapes_.find();
+    if (!entry) entry = &shapes_.insert(guarded([&] { return plan(x.count() / length, length, shift != nullptr); }), {});
+    const std::byte *data = x.data, *by = scale.data, *plus = shift ? shift->data : nullptr;
+    const ir::Dims dims = x.dims;
+    Array& out = context.output_over(0, 0, ir::ElementType::float32, dims);
+    entry->call.bind(DNNL_ARG_SRC, entry->desc, data);
+    entry->call.bind(DNNL_ARG_DST, entry->desc, out.data);
+    entry->call.bind(DNNL_ARG_SCALE, entry->parameters, by);
+    if (plus) entry->call.bind(DNNL_ARG_SHIFT, entry->parameters, plus);
+    if (entry->scratch > 0) entry->call.bind(DNNL_ARG_SCRATCHPAD, entry->scratchpad, context.scratch(entry->scratch));
+    entry->call.run();
+  }
+
+ private:
+  struct Entry {
+    Call call;
+    Desc desc, parameters, scratchpad;
+    std::uint64_t scratch = 0;
+  };
+  Entry plan(std::int64_t rows, std::int64_t length, bool shift) {
+    Entry entry;
+    entry.desc = row_major(std::vector<std::int64_t>{rows, length});
+    entry.parameters = row_major(std::vector<std::int64_t>{length});
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    auto flags = dnnl::normalization_flags::use_scale;
+    if (shift) flags |= dnnl::normalization_flags::use_shift;
+    const dnnl::layer_normalization_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, entry.desc, entry.desc,
+                                                               epsilon_, flags, attributes);
+    entry.scratchpad = pd.scratchpad_desc();
+    entry.scratch = entry.scratchpad.get_size();
+    entry.call = Call(dnnl::layer_normalization_forward(pd));
+    name_ = kernel_name(pd);
+    return entry;
+  }
+
+  Fallback fallback_;
+  std::int64_t axis_;
+  float epsilon_;
+  ShapeCache<Entry> shapes_;
+  std::string name_ = "onednn";
+};
+
+std::unique_ptr<Kernel> make_layer_normalization(const KernelInfo& info) {
+  const ir::ElementType type = info.input_type(0);
+  if (type != ir::ElementType::float32 && type != ir::ElementType::undefined) return nullptr;
+  for (std::size_t i = 1; i < info.node.output_count(); ++i) {
+    if (info.node.output(i)) return nullptr;
+  }
+  return std::make_unique<LayerNormalization>(info);
+}
+
+constexpr KernelEntry entries[] = {
+    {"Relu", 1, make_unary},
+    {"LeakyRelu", 6, make_unary},
+    {"Sigmoid", 6, make_unary},
+    {"Tanh", 6, make_unary},
+    {"Exp", 6, make_unary},
+    {"Elu", 6, make_unary},
+    {"HardSigmoid", 6, make_unary},
+    {"HardSwish", 14, make_unary},
+    {"Gelu", 20, make_unary},
+    {"Add", 7, make_binary<Algorithm::binary_add>},
+    {"Sub", 7, make_binary<Algorithm::binary_sub>},
+    {"Mul", 7, make_binary<Algorithm::binary_mul>},
+    {"Div", 7, make_binary<Algorithm::binary_div>},
+    {"Softmax", 13, make_softmax<Algorithm::softmax_accurate>},
+    {"LogSoftmax", 13, make_softmax<Algorithm::softmax_log>},
+    {"LayerNormalization", 17, make_layer_normalization},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> elementwise_kernels() { return entries; }
+
+}  // namespace hone::exec::onednn
