@@ -26,7 +26,11 @@ foreach(folder IN LISTS hone_test_folders)
   if(NOT HONE_ONEDNN)
     list(FILTER sources EXCLUDE REGEX "/tests/exec/onednn/")
   endif()
-  if(sources AND NOT layer STREQUAL "testing")
+  if(layer STREQUAL "conformance")
+    # A program of its own: see tests/conformance/runner.cpp.
+    add_executable(conformance ${sources})
+    target_link_libraries(conformance PRIVATE hone::hone hone_compiler)
+  elseif(sources AND NOT layer STREQUAL "testing")
     add_executable(test_${layer} ${sources})
     target_link_libraries(test_${layer} PRIVATE hone_test_support)
     file(WRITE "${PROJECT_BINARY_DIR}/test_${layer}.cmake"
