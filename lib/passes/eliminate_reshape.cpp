@@ -8,39 +8,15 @@
 //  1. a second Reshape whose target copies dimensions (0) of what the first one made, unless its result is known;
 //  2. results with more than one dimension that is neither a number nor a copy;
 //  3. allowzero with a 0 in the result; tensors that may be empty where -1 would be ambiguous.
-#include <algorithm>
-
 #include "hone/rewrite/match.h"
 #include "passes/rules.h"
+#include "passes/values.h"
 
 namespace hone::passes {
 namespace {
 
 bool only_regroups(const ir::Node& node) {
   return node.is("Reshape") || node.is("Flatten") || node.is("Squeeze") || node.is("Unsqueeze");
-}
-
-// A constant target that takes `from` to `to`, if one exists.
-std::optional<std::vector<std::int64_t>> target(const ir::Shape& from, const ir::Shape& to) {
-  std::vector<std::int64_t> result;
-  bool has_wildcard = false;
-  bool has_zero = false;
-  for (std::size_t i = 0; i < to.size(); ++i) {
-    if (const auto number = to[i].number()) {
-      has_zero |= *number == 0;
-      result.push_back(*number);
-    } else if (i < from.size() && provably_equal(from[i], to[i])) {
-      result.push_back(0);
-    } else if (!has_wildcard) {
-      has_wildcard = true;
-      result.push_back(-1);
-    } else {
-      return std::nullopt;
-    }
-  }
-  // A number 0 would be read as a copy, and makes -1 ambiguous.
-  if (has_zero) return std::nullopt;
-  return result;
 }
 
 }  // namespace
@@ -55,7 +31,7 @@ Status eliminate_reshape(ir::Node& node, PassContext& context) {
   }
   if (node.is("Reshape") && rewriter.opset(node) >= 5 && output->shape() && input->shape() &&
       !ir::constant(node.input(1))) {
-    if (auto dims = target(*input->shape(), *output->shape())) {
+    if (auto dims = reshape_target(*input->shape(), *output->shape())) {
       if (node.has_attribute("allowzero")) rewriter.remove_attribute(node, "allowzero");
       rewriter.set_input(node, 1, &rewriter.constant_ints(node, *dims, node.input(1)->name()));
       return Status::changed;
@@ -69,7 +45,7 @@ Status eliminate_reshape(ir::Node& node, PassContext& context) {
   }
   if (rewriter.opset(node) < 5) return rewriter.decline(node, "Reshape of this opset has its target as attribute");
   if (!source.shape() || !output->shape()) return rewriter.decline(node, "shapes are not known");
-  if (const auto dims = target(*source.shape(), *output->shape())) {
+  if (const auto dims = reshape_target(*source.shape(), *output->shape())) {
     // Before the edit, so that the new node sees the types of the old one.
     ir::Node& reshape =
         rewriter.add("Reshape", {&source, &rewriter.constant_ints(node, *dims, output->name() + "_shape")}, {}, node,

@@ -2,42 +2,11 @@
 //   Transpose(q, Transpose(p, x)) = Transpose(p[q[0]], p[q[1]], ...)
 //
 // Left alone: a first Transpose that anybody else sees stays for them; ranks that are not known.
-#include <algorithm>
-#include <numeric>
-
 #include "hone/rewrite/match.h"
 #include "passes/rules.h"
+#include "passes/values.h"
 
 namespace hone::passes {
-namespace {
-
-using Permutation = std::vector<std::int64_t>;
-
-std::optional<Permutation> permutation(const ir::Node& transpose) {
-  if (const ir::Attribute* attribute = transpose.attribute("perm")) {
-    const auto* perm = attribute->get<Permutation>();
-    if (!perm) return std::nullopt;
-    Permutation sorted = *perm;
-    std::sort(sorted.begin(), sorted.end());
-    for (std::size_t i = 0; i < sorted.size(); ++i) {
-      if (sorted[i] != static_cast<std::int64_t>(i)) return std::nullopt;
-    }
-    return *perm;
-  }
-  if (!transpose.input(0) || !transpose.input(0)->shape()) return std::nullopt;
-  Permutation reversed(transpose.input(0)->shape()->size());
-  std::iota(reversed.rbegin(), reversed.rend(), 0);
-  return reversed;
-}
-
-bool is_identity(const Permutation& perm) {
-  for (std::size_t i = 0; i < perm.size(); ++i) {
-    if (perm[i] != static_cast<std::int64_t>(i)) return false;
-  }
-  return true;
-}
-
-}  // namespace
 
 Status eliminate_transpose(ir::Node& transpose, PassContext& context) {
   rewrite::Rewriter& rewriter = context.rewriter;

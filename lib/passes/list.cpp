@@ -18,6 +18,8 @@ Pass whole(std::string_view name, rewrite::ModelPass run, int level, std::string
 
 std::vector<Pass> make_list() {
   return {
+      whole("lift-initializers", lift_initializers, 1, "make the initializers of a model before IR version 4 constants",
+            "models of IR version 4 and later, where the caller may override such inputs"),
       whole("eliminate-dead-code", eliminate_dead_code, 1, "remove nodes, initializers and functions nothing uses",
             "graph inputs"),
       on("constant-to-initializer", {"Constant"}, constant_to_initializer, 1,
@@ -43,6 +45,12 @@ std::vector<Pass> make_list() {
          "factors of any other shape"),
       on("fuse-matmul-add", {"Add"}, fuse_matmul_add, 2, "turn MatMul and Add of matrices into Gemm",
          "more than two dimensions"),
+      on("fuse-reshape-transpose", {"Reshape"}, fuse_reshape_transpose, 1,
+         "turn Reshape, Transpose, Reshape into one Transpose", "a first Reshape that does more than merge dimensions"),
+      on("fuse-scale", {"Mul", "Div"}, fuse_scale, 2, "move a constant factor into the weights of MatMul or Gemm",
+         "shared values and weights, factors that enlarge the product"),
+      whole("share-shapes", share_shapes, 1, "compute every dimension once, from the inputs",
+            "dimensions that are not known as expressions"),
       whole("eliminate-common-subexpressions", eliminate_common_subexpressions, 1,
             "compute once what is computed twice", "random operators, custom domains"),
       whole("share-initializers", share_initializers, 1, "keep one of equal initializers",

@@ -20,10 +20,14 @@ Status fuse_conv_batch_normalization(ir::Node& node, PassContext& context);
 Status fuse_conv_add(ir::Node& node, PassContext& context);
 Status fuse_conv_mul(ir::Node& node, PassContext& context);
 Status fuse_matmul_add(ir::Node& node, PassContext& context);
+Status fuse_reshape_transpose(ir::Node& node, PassContext& context);
+Status fuse_scale(ir::Node& node, PassContext& context);
 
 // Passes over the whole model.
 Status eliminate_dead_code(PassContext& context);
 Status eliminate_common_subexpressions(PassContext& context);
 Status share_initializers(PassContext& context);
+Status share_shapes(PassContext& context);
+Status lift_initializers(PassContext& context);
 
 }  // namespace hone::passes

@@ -20,6 +20,16 @@ std::optional<std::size_t> normalize_axis(std::int64_t axis, std::size_t rank) {
   return static_cast<std::size_t>(axis < 0 ? axis + size : axis);
 }
 
+// Whether `small` never exceeds the symbol `large` and is 1 where that is 1, as min(512, n) and n: a valid broadcast of the
+// two has then the size `large`.
+static bool follows(const Dimension& small, const Dimension& large) {
+  const auto symbol = large.symbol_name();
+  if (!symbol || small.is_unknown() || !provably_equal(minimum(small, large), small)) return false;
+  const Dimension at_one = small.substitute(
+      [&](std::string_view name) { return name == *symbol ? std::optional(Dimension(1)) : std::nullopt; });
+  return at_one.number() == 1;
+}
+
 Shape broadcast(const Shape& a, const Shape& b) {
   const Shape& longer = a.size() >= b.size() ? a : b;
   const Shape& shorter = a.size() >= b.size() ? b : a;
@@ -34,6 +44,10 @@ Shape broadcast(const Shape& a, const Shape& b) {
     } else if (dim.number() && *dim.number() != 1) {
       continue;  // the other one is 1 or the same number in a valid model
     } else if (other.number() && *other.number() != 1) {
+      dim = other;
+    } else if (follows(other, dim)) {
+      continue;
+    } else if (follows(dim, other)) {
       dim = other;
     } else {
       dim = Dimension();  // two symbols: either may be 1
