@@ -22,6 +22,24 @@ Status fuse_conv_mul(ir::Node& node, PassContext& context);
 Status fuse_matmul_add(ir::Node& node, PassContext& context);
 Status fuse_reshape_transpose(ir::Node& node, PassContext& context);
 Status fuse_scale(ir::Node& node, PassContext& context);
+Status inline_if(ir::Node& node, PassContext& context);
+Status inline_loop(ir::Node& node, PassContext& context);
+Status eliminate_slice(ir::Node& node, PassContext& context);
+Status fuse_split(ir::Node& node, PassContext& context);
+Status eliminate_expand(ir::Node& node, PassContext& context);
+Status eliminate_where(ir::Node& node, PassContext& context);
+Status eliminate_neutral(ir::Node& node, PassContext& context);
+Status eliminate_zero_state(ir::Node& node, PassContext& context);
+Status eliminate_pad(ir::Node& node, PassContext& context);
+Status sink_transpose(ir::Node& node, PassContext& context);
+Status fuse_activation(ir::Node& node, PassContext& context);
+Status fuse_normalization(ir::Node& node, PassContext& context);
+Status fuse_clip(ir::Node& node, PassContext& context);
+Status eliminate_quantize(ir::Node& node, PassContext& context);
+Status fuse_matmul_batch_normalization(ir::Node& node, PassContext& context);
+Status fuse_batch_normalization_conv(ir::Node& node, PassContext& context);
+Status eliminate_einsum(ir::Node& node, PassContext& context);
+Status eliminate_concat(ir::Node& node, PassContext& context);
 
 // Passes over the whole model.
 Status eliminate_dead_code(PassContext& context);
@@ -29,5 +47,11 @@ Status eliminate_common_subexpressions(PassContext& context);
 Status share_initializers(PassContext& context);
 Status share_shapes(PassContext& context);
 Status lift_initializers(PassContext& context);
+Status inline_functions(PassContext& context);
+Status convert_float16(PassContext& context);
+
+// The nodes of `body` in place of `node`; `map` holds stand-ins for the body's inputs, and output i of the node is output
+// i + skipped of the body.
+Status inline_graph(const ir::Graph& body, ir::Node& node, ir::ValueMap& map, std::size_t skipped, PassContext& context);
 
 }  // namespace hone::passes

@@ -1,6 +1,7 @@
 // Rewriter: edits that keep names, types and the worklist right. See the header for what each one promises.
 #include "hone/rewrite/rewriter.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "hone/support/error.h"
@@ -302,7 +303,8 @@ void Rewriter::erase(ir::Node& first) {
           unused &= !producer->output(i) || !producer->output(i)->has_uses();
         }
         if (unused) {
-          doomed.push_back(producer);
+          // It may have given several of the sources.
+          if (std::find(doomed.begin(), doomed.end(), producer) == doomed.end()) doomed.push_back(producer);
         } else if (worklist_) {
           worklist_->push(*producer);
         }
