@@ -1,6 +1,7 @@
 // fuse-scale: multiplication by a constant moves into the weights of the MatMul or Gemm beside it.
-//   (x W + b) * c  =  x (W c) + b c       c one number, or one per column; through Reshape and Transpose if one number
+//   (x W + b) * c  =  x (W c) + b c       c one number, or one per column
 //   (x * c) W      =  x (c W)             c one number
+// One number also passes through Reshape, Transpose and the left side of a MatMul on its way up.
 // Rounding differs as it does between any two orders of multiplication.
 //
 // Left alone:
@@ -74,9 +75,10 @@ Status scale_result(ir::Node& mul, ir::Value* data, const ir::Tensor& constant, 
   }
   const ir::Value* source = data;
   const bool one_number = constant.element_count() == 1;
-  while (one_number && source->only_use() && source->producer() &&
-         (source->producer()->is("Reshape") || source->producer()->is("Transpose"))) {
-    source = source->producer()->input(0);
+  while (one_number && source->only_use() && source->producer()) {
+    const ir::Node& node = *source->producer();
+    if (!node.is("Reshape") && !node.is("Transpose") && !(node.is("MatMul") && !ir::constant(node.input(1)))) break;
+    source = node.input(0);
   }
   const auto found = linear(source);
   if (!found) return rewriter.decline(mul, "not beside a product with constant weights");

@@ -109,5 +109,17 @@ TEST_CASE("every pass has a text test") {
   }
 }
 
+TEST_CASE("docs/convert.md lists the passes as they are") {
+  std::ifstream file(testing::source_path("docs/convert.md"));
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  for (const rewrite::Pass& pass : passes::list()) {
+    const std::string level = pass.level == 0 ? "-" : std::to_string(pass.level);
+    const std::string row = "| " + std::string(pass.name) + " | " + level + " | " + std::string(pass.help) + " | " +
+                            std::string(pass.leaves_alone) + " |\n";
+    INFO(row);
+    CHECK(page.find(row) != std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace hone
