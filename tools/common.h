@@ -74,6 +74,7 @@ std::pair<std::string, ir::Shape> parse_shape(const std::string& text);
 void add_convert(CLI::App& hone, Common& common);
 void add_run(CLI::App& hone, Common& common);
 void add_inspect(CLI::App& hone, Common& common);
+void add_finetune(CLI::App& hone, Common& common);
 void add_passes(CLI::App& hone, Common& common);
 void add_validate(CLI::App& hone, Common& common);
 void add_prune(CLI::App& hone, Common& common);

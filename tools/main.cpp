@@ -62,6 +62,7 @@ int run(int argc, char** argv) {
   add_inspect(app, common);
   add_prune(app, common);
   add_quantize(app, common);
+  add_finetune(app, common);
   add_validate(app, common);
   add_passes(app, common);
 

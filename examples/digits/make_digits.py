@@ -3,10 +3,12 @@
 
 usage: make_digits.py sklearn/datasets/data/digits.csv.gz digits.csv.gz
 
-Rows are put in a fixed order in which every class is spread evenly, so that any range of rows is stratified.
+Rows are shuffled (the source has writer after writer) and put in a fixed order in which every class is spread evenly, so
+that any range of rows is stratified.
 """
 import csv
 import gzip
+import hashlib
 import sys
 
 source, target = sys.argv[1:]
@@ -15,6 +17,8 @@ with gzip.open(source, "rt") as file:
 by_class = {}
 for row in rows:
     by_class.setdefault(row[-1], []).append(row)
+for members in by_class.values():
+    members.sort(key=lambda row: hashlib.sha256(repr(row).encode()).digest())
 # The k-th of n rows of a class goes to the place (k + 1/2) / n; ties by class.
 placed = sorted(
     ((k + 0.5) / len(members), label, row)

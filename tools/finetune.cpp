@@ -1,0 +1,209 @@
+// hone finetune: train or retrain a model on labelled data.
+#include <fmt/core.h>
+
+#include <cmath>
+#include <optional>
+
+#include "common.h"
+#include "data_options.h"
+#include "hone/report/metrics_log.h"
+#include "hone/report/tensorboard.h"
+#include "hone/support/error.h"
+#include "hone/train/finetune.h"
+#include "hone/train/initialize.h"
+
+namespace hone::tools {
+namespace {
+
+struct Options {
+  ModelInOut files;
+  DataOptions data;
+  train::FinetuneOptions train;
+  std::vector<std::string> validation_data;
+  std::string schedule, metrics, tensorboard;
+  double learning_rate = 0, dropout = -1;
+  bool check = false;
+};
+
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json number(const std::optional<double>& value) { return value ? number(*value) : Json(nullptr); }
+
+// The logs that grow while training runs.
+struct Logs {
+  std::optional<report::MetricsLog> metrics;
+  std::optional<report::EventWriter> events;
+
+  explicit Logs(const Options& options) {
+    if (!options.metrics.empty()) metrics.emplace(options.metrics);
+    if (!options.tensorboard.empty()) events.emplace(options.tensorboard);
+  }
+  void write(const train::EpochReport& epoch) {
+    std::vector<std::pair<std::string, double>> values{{"epoch", static_cast<double>(epoch.epoch)},
+                                                       {"learning_rate", epoch.rate},
+                                                       {"train/loss", epoch.train_loss}};
+    if (epoch.train_accuracy) values.emplace_back("train/accuracy", *epoch.train_accuracy);
+    if (epoch.validation_loss) values.emplace_back("validation/loss", *epoch.validation_loss);
+    if (epoch.validation_accuracy) values.emplace_back("validation/accuracy", *epoch.validation_accuracy);
+    if (metrics) metrics->write(static_cast<std::int64_t>(epoch.step), values);
+    if (events) {
+      for (const auto& [tag, value] : values) events->scalar(tag, static_cast<std::int64_t>(epoch.step), value);
+    }
+  }
+};
+
+std::string describe(const train::EpochReport& epoch) {
+  std::string text = fmt::format("loss {:.4f}", epoch.train_loss);
+  if (epoch.train_accuracy) text += fmt::format("  accuracy {:.2f} %", *epoch.train_accuracy * 100);
+  if (epoch.validation_loss) text += fmt::format("  validation loss {:.4f}", *epoch.validation_loss);
+  if (epoch.validation_accuracy) text += fmt::format("  accuracy {:.2f} %", *epoch.validation_accuracy * 100);
+  return text;
+}
+
+Json describe(const train::FinetuneResult& result) {
+  Json epochs = Json::array(), sparsity = Json::array();
+  for (const train::EpochReport& epoch : result.epochs) {
+    epochs.push_back({{"epoch", epoch.epoch}, {"step", epoch.step}, {"learning_rate", epoch.rate},
+                      {"train_loss", number(epoch.train_loss)}, {"train_accuracy", number(epoch.train_accuracy)},
+                      {"validation_loss", number(epoch.validation_loss)},
+                      {"validation_accuracy", number(epoch.validation_accuracy)}});
+  }
+  for (const train::Sparsity& each : result.sparsity) {
+    sparsity.push_back({{"weight", each.weight}, {"elements", each.elements}, {"zeros_before", each.zeros_before},
+                        {"zeros_after", each.zeros_after}, {"kept", each.kept}});
+  }
+  return {{"loss", result.loss},
+          {"learning_rate", result.learning_rate},
+          {"steps", result.steps},
+          {"rows", {{"training", result.training_rows}, {"validation", result.validation_rows}}},
+          {"trained", {{"weights", result.trained_weights}, {"parameters", result.trained_parameters}}},
+          {"best_epoch", result.best_epoch},
+          {"stopped_early", result.stopped_early},
+          {"resumed", result.resumed},
+          {"seconds", result.seconds},
+          {"epochs", std::move(epochs)},
+          {"sparsity", std::move(sparsity)}};
+}
+
+void run(Options& options, Common& common) {
+  common.apply();
+  train::FinetuneOptions& train = options.train;
+  if (!options.data.given() || options.data.label.empty()) usage_error("training needs --data FILE and --label NAME");
+  if (options.learning_rate > 0) train.learning_rate = options.learning_rate;
+  if (options.dropout >= 0) train.dropout = options.dropout;
+  if (!options.schedule.empty()) train.schedule = train::parse_schedule(options.schedule);
+  train.seed = common.seed();
+  train.feed = options.data.feed();
+  if (!options.validation_data.empty()) {
+    train.validation = data::Dataset::open(options.validation_data, {.label = options.data.label, .classes = {}, .rows = {}});
+  }
+  const ir::Model model = options.files.read(common);
+  const data::Dataset data = options.data.open();
+  if (options.check) {
+    const auto obstacles = train::check(model, data, train);
+    if (obstacles.empty()) {
+      common.say("every operator between the weights and the loss has a gradient");
+      return;
+    }
+    std::string text;
+    for (const autodiff::Obstacle& obstacle : obstacles) text += (text.empty() ? "" : "; ") + obstacle.reason;
+    unsupported("{}", text);
+  }
+  Logs logs(options);
+  train::Hooks hooks;
+  hooks.epoch = [&](const train::EpochReport& epoch) {
+    logs.write(epoch);
+    common.observer().progress("epoch", static_cast<std::uint64_t>(epoch.epoch),
+                               static_cast<std::uint64_t>(train.epochs), describe(epoch));
+  };
+  train::FinetuneResult result =
+      in_context([&] { return "training " + options.files.input; },
+                 [&] { return train::finetune(model, data, train, hooks, common.observer()); });
+  options.files.record(result.model, "finetune",
+                       {{"epochs", std::to_string(result.epochs.size())},
+                        {"optimizer", train.optimizer.kind},
+                        {"learning_rate", fmt::format("{}", result.learning_rate)},
+                        {"rows", std::to_string(result.training_rows)},
+                        {"seed", std::to_string(common.seed())}});
+  options.files.write(result.model);
+  if (!result.epochs.empty()) {
+    common.say(fmt::format("{} epochs, {} steps in {:.1f} s: {}", result.epochs.size(), result.steps, result.seconds,
+                           describe(result.epochs.back())));
+  }
+  common.write_report("finetune", {{"input", options.files.input}, {"output", options.files.output},
+                                   {"training", describe(result)}});
+}
+
+std::string one_of(std::span<const std::string_view> names) {
+  std::string text;
+  for (const std::string_view name : names) text += (text.empty() ? "" : ", ") + std::string(name);
+  return text;
+}
+
+}  // namespace
+
+void add_finetune(CLI::App& hone, Common& common) {
+  auto options = std::make_shared<Options>();
+  train::FinetuneOptions& train = options->train;
+  CLI::App& command = *hone.add_subcommand("finetune", "train or retrain a model on labelled data");
+  options->files.add_to(command);
+  options->data.add_to(command, false);
+  command.add_option("--init", train.init, "draw new weights first: " + one_of(train::initializations()));
+  command.add_flag("--check", options->check, "only say whether every operator has a gradient");
+
+  std::string group = "The loop";
+  command.add_option("--epochs", train.epochs, "times through the data")->check(CLI::PositiveNumber)->capture_default_str()->group(group);
+  command.add_option("--batch-size", train.batch_size, "rows a step")->check(CLI::PositiveNumber)->capture_default_str()->group(group);
+  command.add_option("--optimizer", train.optimizer.kind, one_of(train::optimizers()))->capture_default_str()->group(group);
+  command.add_option("--learning-rate", options->learning_rate, "by default 1e-3, for sgd and adagrad 1e-2")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
+  command.add_option("--momentum", train.optimizer.momentum, "of sgd and rmsprop")->group(group);
+  command.add_flag("--nesterov", train.optimizer.nesterov, "of sgd")->group(group);
+  command.add_option("--schedule", options->schedule, "of the learning rate, such as cosine:warm-up=1; see docs/finetune.md")->group(group);
+  command.add_option("--validation-split", train.validation_split, "share of the data kept for validation")
+      ->check(CLI::Range(0.0, 0.9))
+      ->group(group);
+  command.add_option("--validation-data", options->validation_data, "data for validation")->type_name("FILE")->group(group);
+  command.add_option("--early-stopping", train.early_stopping, "stop after so many epochs without a better validation result")
+      ->type_name("PATIENCE")
+      ->group(group);
+  command.add_option("--monitor", train.monitor, "what is better: loss or accuracy")
+      ->check(CLI::IsMember({"loss", "accuracy"}))
+      ->group(group);
+  command.add_option("--checkpoint", train.checkpoint, "written after every epoch and when interrupted")->type_name("FILE")->group(group);
+  command.add_flag("--resume", train.resume, "go on from the checkpoint")->group(group);
+
+  group = "Loss and regularization";
+  command.add_option("--loss", train.loss, "auto, cross-entropy, binary-cross-entropy, mse, l1 or huber")->capture_default_str()->group(group);
+  command.add_option("--loss-output", train.output, "the output that is compared with the label")->type_name("NAME")->group(group);
+  command.add_option("--label-smoothing", train.label_smoothing, "share spread over the other classes")->group(group);
+  command.add_flag("--balance-classes", train.balance_classes, "weigh classes against their frequency")->group(group);
+  command.add_option("--l1", train.optimizer.l1, "L1 penalty")->group(group);
+  command.add_option("--l2", train.optimizer.l2, "L2 penalty, in the gradient")->group(group);
+  command.add_option("--weight-decay", train.optimizer.weight_decay, "decoupled decay (adamw)")->group(group);
+  command.add_option("--clip-norm", train.optimizer.clip_norm, "largest norm of all gradients")->group(group);
+  command.add_option("--dropout", options->dropout, "rate of every Dropout; inserted behind hidden layers where there is none")
+      ->check(CLI::Range(0.0, 0.99))
+      ->group(group);
+  command.add_option("--dropout-after", train.dropout_after, "insert Dropout behind nodes or values that match")
+      ->type_name("REGEX")
+      ->group(group);
+
+  group = "Weights";
+  command.add_option("--freeze", train.freeze, "weights that stay as they are")->type_name("REGEX")->group(group);
+  command.add_option("--keep-sparsity", train.keep_sparsity, "zeros of pruned weights stay zero: auto, on, off")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->group(group);
+  command.add_option("--batch-norm", train.batch_norm, "auto, train, frozen")
+      ->check(CLI::IsMember({"auto", "train", "frozen"}))
+      ->group(group);
+
+  group = "Logs";
+  command.add_option("--metrics", options->metrics, "a JSON line an epoch")->type_name("FILE")->group(group);
+  command.add_option("--tensorboard", options->tensorboard, "event files for TensorBoard")->type_name("DIR")->group(group);
+  common.add_to(command);
+  command.footer("Example: hone finetune pruned.onnx --data train.npz --label y --epochs 5 -o tuned.onnx");
+  command.callback([options, &common] { run(*options, common); });
+}
+
+}  // namespace hone::tools
