@@ -75,6 +75,7 @@ int run(int argc, char** argv) {
     fmt::print(stderr, "{}", app.help());
     return kUsage;
   }
+  const std::string first = words.back();  // parse() takes the words away
   try {
     app.parse(words);
   } catch (const CLI::Success& success) {  // --help, --version
@@ -88,12 +89,11 @@ int run(int argc, char** argv) {
     return kUsage;
   } catch (const CLI::ParseError& error) {
     const CLI::App& command = deepest(app);
-    std::string extra;
     // `hone conver x`: CLI11 only says that a subcommand is missing.
-    if (&command == &app && !words.empty() && !words.back().starts_with("-")) {
-      complain(fmt::format("there is no command {}{}", hone::quoted(words.back()), suggestion(app, words.back())));
+    if (&command == &app && !first.starts_with("-")) {
+      complain(fmt::format("there is no command {}{}", hone::quoted(first), suggestion(app, first)));
     } else {
-      complain(fmt::format("{}{}; see `hone {}--help`", error.what(), extra,
+      complain(fmt::format("{}; see `hone {}--help`", error.what(),
                            &command == &app ? "" : command.get_name() + " "));
     }
     return kUsage;

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# The commands as a contract: exit codes, messages, pipes, nothing half-written.
+set -euo pipefail
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+model=$SOURCES/examples/mlp.onnxtxt
+digits=(--data "$SOURCES/examples/digits/digits.csv.gz" --label digit --normalize scale=1/16)
+
+fail() { echo "FAILED: $*" >&2; exit 1; }
+# expect CODE TEXT COMMAND...: ends with this code and says this on stderr
+expect() {
+  local code=$1 text=$2 got=0
+  shift 2
+  "$@" >out.txt 2>err.txt </dev/null || got=$?
+  [ "$got" = "$code" ] || fail "exit $got instead of $code: $* ($(head -c 300 err.txt))"
+  [ -z "$text" ] || grep -qF -- "$text" err.txt || fail "no '$text' from $*: $(head -c 300 err.txt)"
+}
+
+"$HONE" --version | grep -q '^hone [0-9]'
+expect 2 "did you mean 'convert'" "$HONE" conver x
+expect 2 "did you mean '--level'" "$HONE" convert "$model" -o a.onnx --levle 2
+expect 2 "did you mean 'fold-constants'" "$HONE" convert "$model" -o a.onnx --passes fold-constant
+expect 6 "missing.onnx" "$HONE" convert missing.onnx -o a.onnx
+[ ! -e a.onnx ] || fail "output written"
+
+"$HONE" finetune "$model" -o trained.onnx "${digits[@]}" --rows 0:500 --init he --epochs 3 --quiet
+head -c 1000 trained.onnx >cut.onnx
+: >empty.onnx
+echo '<!DOCTYPE html><html></html>' >page.onnx
+head -c 5000 /dev/urandom >random.onnx
+for bad in cut empty page random; do
+  expect 3 "$bad.onnx" "$HONE" convert "$bad.onnx" -o b.onnx
+  [ ! -e b.onnx ] || fail "output written for $bad.onnx"
+done
+expect 6 "/dev/full" "$HONE" convert trained.onnx -o /dev/full
+
+# Level 0 keeps, a second conversion changes nothing, pipes give the same bytes.
+"$HONE" convert trained.onnx -o level2.onnx --quiet --no-history
+"$HONE" convert level2.onnx -o again.onnx --quiet
+cmp level2.onnx again.onnx
+"$HONE" convert - -o - --quiet --no-history <trained.onnx | cmp - level2.onnx
+"$HONE" convert trained.onnx -o - --level 0 | cmp - trained.onnx
+
+# Pruning is exact, and survives fine-tuning.
+"$HONE" prune trained.onnx --sparsity 0.5 -o half.onnx --report half.json --quiet
+grep -q '"reached": 0.5' half.json || fail "sparsity not reached: $(cat half.json)"
+"$HONE" finetune half.onnx -o tuned.onnx "${digits[@]}" --rows 0:500 --epochs 1 --quiet --report tuned.json
+grep -q '"kept": true' tuned.json || fail "zeros not kept"
+"$HONE" prune trained.onnx --sparsity 0.5 --structure channel -o narrow.onnx --quiet
+[ "$(stat -c %s narrow.onnx)" -lt $(($(stat -c %s trained.onnx) * 6 / 10)) ] || fail "channels did not go"
+expect 2 "sparsity" "$HONE" prune trained.onnx --sparsity 1.5 -o c.onnx
+expect 2 "calibration data" "$HONE" quantize trained.onnx --mode static -o c.onnx
+"$HONE" quantize trained.onnx --mode dynamic -o dynamic.onnx --quiet
+
+# Gates.
+expect 1 "" "$HONE" validate trained.onnx "${digits[@]}" --gate 'accuracy >= 100%'
+expect 1 "" "$HONE" validate trained.onnx "${digits[@]}" --gate 'accuracy drop <= 1pp'
+expect 2 "accurcy" "$HONE" validate trained.onnx "${digits[@]}" --gate 'accurcy >= 0.5'
+expect 0 "" "$HONE" validate dynamic.onnx --against trained.onnx "${digits[@]}" --gate 'accuracy drop <= 2pp'
+
+# Feeding and inspecting.
+"$HONE" run trained.onnx --random-inputs --output-npz out.npz --quiet
+"$HONE" inspect trained.onnx --json | grep -q '"parameters"'
+"$HONE" inspect half.onnx --history | grep -q prune
