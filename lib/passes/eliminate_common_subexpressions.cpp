@@ -4,10 +4,11 @@
 //
 // Left alone: nodes that draw random numbers or train (Dropout, BatchNormalization in training mode), nodes with
 // subgraphs, custom domains (they may have effects), and a later node whose output is a graph output when the first one's
-// is too.
+// is too; a later node with more outputs than the first.
 #include <functional>
 #include <string>
-#include <unordered_map>
+#include <unordered_set>
+#include <vector>
 
 #include "hone/onnx/schema.h"
 #include "passes/rules.h"
@@ -64,14 +65,11 @@ std::size_t hash_of(const ir::Node& node) {
 
 bool same(const ir::Node& a, const ir::Node& b) {
   if (a.op_type() != b.op_type() || a.domain() != b.domain() || a.input_count() != b.input_count() ||
-      a.attributes().size() != b.attributes().size() || a.output_count() < b.output_count()) {
+      a.attributes().size() != b.attributes().size()) {
     return false;
   }
   for (std::size_t i = 0; i < a.input_count(); ++i) {
     if (a.input(i) != b.input(i)) return false;
-  }
-  for (std::size_t i = 0; i < b.output_count(); ++i) {
-    if (b.output(i) && !a.output(i)) return false;
   }
   for (const ir::Attribute& attribute : a.attributes()) {
     const ir::Attribute* other = b.attribute(attribute.name);
@@ -83,12 +81,20 @@ bool same(const ir::Node& a, const ir::Node& b) {
   return true;
 }
 
+struct HashNode {
+  std::size_t operator()(const ir::Node* node) const { return hash_of(*node); }
+};
+struct SameNode {
+  bool operator()(const ir::Node* a, const ir::Node* b) const { return same(*a, *b); }
+};
+using Table = std::unordered_set<ir::Node*, HashNode, SameNode>;
+
 class Eliminator {
  public:
   explicit Eliminator(rewrite::Rewriter& rewriter) : rewriter_(rewriter) {}
 
   Status run(ir::Graph& root) {
-    std::vector<std::size_t> entered;  // hashes added by this graph
+    std::vector<Table::iterator> entered;  // by this graph
     Status status = Status::unchanged;
     for (ir::Node& node : root.nodes()) {
       if (node.has_subgraphs()) {
@@ -96,25 +102,15 @@ class Eliminator {
         continue;
       }
       if (!is_pure(node)) continue;
-      const std::size_t hash = hash_of(node);
-      auto& bucket = table_[hash];
-      bool merged = false;
-      for (ir::Node* first : bucket) {
-        if (same(*first, node) && merge(*first, node)) {
-          merged = true;
-          status = Status::changed;
-          break;
-        }
-      }
-      if (!merged) {
-        bucket.push_back(&node);
-        entered.push_back(hash);
+      const auto [first, is_new] = table_.insert(&node);
+      if (is_new) {
+        entered.push_back(first);
+      } else if (merge(**first, node)) {
+        status = Status::changed;
       }
     }
-    for (std::size_t i = entered.size(); i-- > 0;) {
-      auto& bucket = table_[entered[i]];
-      bucket.pop_back();
-      if (bucket.empty()) table_.erase(entered[i]);
+    if (root.parent_node()) {  // what follows a subgraph does not see its values
+      for (const auto& each : entered) table_.erase(each);
     }
     return status;
   }
@@ -133,6 +129,7 @@ class Eliminator {
   bool merge(ir::Node& first, ir::Node& second) {
     for (std::size_t i = 0; i < second.output_count(); ++i) {
       const ir::Value* output = second.output(i);
+      if (output && (i >= first.output_count() || !first.output(i))) return false;
       if (output && output->is_graph_output() &&
           (first.output(i)->is_graph_output() || &first.graph() != &second.graph())) {
         return false;
@@ -147,7 +144,7 @@ class Eliminator {
   }
 
   rewrite::Rewriter& rewriter_;
-  std::unordered_map<std::size_t, std::vector<ir::Node*>> table_;
+  Table table_;
 };
 
 }  // namespace
