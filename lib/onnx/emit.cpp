@@ -97,6 +97,7 @@ class ModelEmitter {
   ModelEmitter(Emitter& emitter, const Placements& placements) : out_(emitter), placements_(placements) {}
 
   void model(const ir::Model& model);
+  void rest_of_tensor(std::string_view rest, bool is_named);
   void tensor(const ir::Tensor& tensor, std::string_view name);
   void attribute(const ir::Attribute& attribute);
   void function(const ir::Function& function);
@@ -342,9 +343,18 @@ void ModelEmitter::external_entries(const Placement& placement) {
   for (const auto& [key, value] : source->others) entry(key, value);
 }
 
+// What was a Constant node's tensor brings the name it had there; as an initializer it has its value's.
+void ModelEmitter::rest_of_tensor(std::string_view rest, bool is_named) {
+  if (!is_named) return out_.raw(rest);
+  wire::Source source{rest};
+  for (wire::Fields fields(source, {0, rest.size()}, Message::tensor); fields.next();) {
+    if (fields->number != 8) out_.raw(rest.substr(fields->whole.begin, fields->whole.size()));
+  }
+}
+
 void ModelEmitter::tensor(const ir::Tensor& tensor, std::string_view name) {
   const auto placed = placements_.find(&tensor);
-  if (tensor.rest) out_.raw(*tensor.rest);
+  if (tensor.rest) rest_of_tensor(*tensor.rest, !name.empty());
   if (placed != placements_.end() && placed->second.omitted) {
     out_.number(1, 0);
     out_.number(2, static_cast<std::uint64_t>(tensor.type()));

@@ -38,7 +38,15 @@ Status inline_graph(const ir::Graph& body, ir::Node& node, ir::ValueMap& map, st
     ir::Value* old = node.output(i);
     if (!old || !old->has_uses()) continue;
     ir::Value* result = body.outputs()[i + skipped];
-    if (const auto mapped = map.find(result); mapped != map.end()) result = mapped->second;
+    if (const auto mapped = map.find(result); mapped != map.end()) {
+      result = mapped->second;
+      // How the body declares what it gives out, often without a type, says nothing about a value inside a graph.
+      if (result->type().kind == ir::Type::Kind::unknown) {
+        result->undeclare();
+      } else if (result->is_declared()) {
+        result->declare();
+      }
+    }
     if (rewriter.replace_value(*old, *result)) continue;
     // A graph output that would lose its name.
     ir::Node& named = rewriter.add("Identity", {result}, {}, node);

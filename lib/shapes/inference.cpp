@@ -319,6 +319,8 @@ void Inference::update(ir::Node& node) {
       for (const ir::Use& use : value->uses()) {
         if (pending.empty() || pending.back() != use.node) pending.push_back(use.node);
       }
+      // What a body gives out is what its If, Loop or Scan gives out.
+      if (value->is_graph_output() && value->graph().parent_node()) pending.push_back(value->graph().parent_node());
     }
   }
 }
