@@ -15,11 +15,14 @@ target_include_directories(hone
   PRIVATE "${PROJECT_SOURCE_DIR}/lib")
 set_source_files_properties("${PROJECT_SOURCE_DIR}/lib/support/version.cpp" PROPERTIES
   COMPILE_DEFINITIONS "HONE_VERSION=\"${PROJECT_VERSION}\"")
-# Loops of the kernels are worth vectorizing where the length is known at run time only, and need neither errno nor the
-# flags of floating-point exceptions; what they compute stays as IEEE has it.
+# Nothing needs errno of mathematical functions or the flags of floating-point exceptions; what is computed stays as IEEE
+# has it. For all sources, since a precompiled header wants them alike.
+target_compile_options(hone PRIVATE -fno-math-errno -fno-trapping-math)
+# Loops of the kernels are worth vectorizing where the length is known at run time only.
 file(GLOB hone_kernels CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/lib/exec/reference/*.cpp")
 set_source_files_properties(${hone_kernels} PROPERTIES COMPILE_OPTIONS
-  "-fno-math-errno;-fno-trapping-math;$<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release>>:-fvect-cost-model=dynamic>")
+  "$<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release>>:-fvect-cost-model=dynamic>")
+hone_precompile(hone)
 # Public headers show fmt and nlohmann/json; ONNX, protobuf, Eigen and the rest stay inside.
 target_link_libraries(hone
   PUBLIC fmt::fmt nlohmann_json::nlohmann_json
@@ -43,7 +46,7 @@ foreach(proto IN LISTS hone_protos)
     COMMAND ${CMAKE_COMMAND} -E make_directory "${hone_proto_dir}"
     COMMAND protobuf::protoc "--proto_path=${PROJECT_SOURCE_DIR}/lib" "--cpp_out=${hone_proto_dir}" "${proto}"
     DEPENDS "${proto}" VERBATIM)
-  set_source_files_properties("${stem}.cc" PROPERTIES COMPILE_OPTIONS -w)
+  set_source_files_properties("${stem}.cc" PROPERTIES COMPILE_OPTIONS -w SKIP_PRECOMPILE_HEADERS ON)
   target_sources(hone PRIVATE "${stem}.cc" "${stem}.h")
 endforeach()
 target_include_directories(hone SYSTEM PRIVATE "${hone_proto_dir}")

@@ -15,6 +15,15 @@ target_link_libraries(hone_test_support PUBLIC
 target_include_directories(hone_test_support PUBLIC "${PROJECT_SOURCE_DIR}/tests/testing" "${PROJECT_SOURCE_DIR}/lib")
 target_include_directories(hone_test_support SYSTEM PUBLIC "${hone_proto_dir}")
 target_compile_definitions(hone_test_support PUBLIC $<$<BOOL:${HONE_ONEDNN}>:HONE_ONEDNN=1>)
+# Tests are compiled more than they run.
+target_compile_options(hone_test_support PUBLIC $<$<CONFIG:Release>:-O1>)
+# All programs share one precompiled header, and so have to be compiled alike: as the compiler does by itself, not as a
+# library here and a program there.
+set_target_properties(hone_test_support PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+hone_precompile(hone_test_support <catch2/catch.hpp>)
+# These two define what a header of Catch2 does, or belong to a command, too.
+set_source_files_properties("${PROJECT_SOURCE_DIR}/tests/testing/main.cpp" "${PROJECT_SOURCE_DIR}/tests/testing/sanitizers.cpp"
+  PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
 # Only here: the path of this checkout in every command would keep checkouts from sharing ccache.
 set_source_files_properties("${PROJECT_SOURCE_DIR}/tests/testing/sources.cpp" PROPERTIES
   COMPILE_DEFINITIONS "HONE_SOURCES=\"${PROJECT_SOURCE_DIR}\"")
@@ -33,6 +42,11 @@ foreach(folder IN LISTS hone_test_folders)
   elseif(sources AND NOT layer STREQUAL "testing")
     add_executable(test_${layer} ${sources})
     target_link_libraries(test_${layer} PRIVATE hone_test_support)
+    set_target_properties(test_${layer} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    if(HONE_PCH)
+      target_precompile_headers(test_${layer} REUSE_FROM hone_test_support)
+      target_compile_options(test_${layer} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+    endif()
     file(WRITE "${PROJECT_BINARY_DIR}/test_${layer}.cmake"
       "set(program \"${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/test_${layer}\")\n"
       "set(layer \"${layer}\")\n"

@@ -206,7 +206,8 @@ TEST_CASE("overflow and growth end in unknown") {
   CHECK(nested.is_unknown());
   std::string deep(100000, '(');
   CHECK(Dimension::parse(deep).symbol_name() == deep);
-  CHECK(Dimension::parse(std::string(100000, '-') + "n").symbol_name());
+  deep.assign(100000, '-');
+  CHECK(Dimension::parse(deep += 'n').symbol_name());
 }
 
 TEST_CASE("shapes") {
