@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -21,10 +22,8 @@ namespace {
 // Messages and, on a terminal only, a progress line.
 class Terminal final : public Observer {
  public:
-  explicit Terminal(const bool& quiet) : quiet_(quiet), is_terminal_(isatty(STDERR_FILENO) != 0) {
-    const char* no_color = std::getenv("NO_COLOR");
-    color_ = is_terminal_ && !(no_color && *no_color);
-  }
+  explicit Terminal(const bool& quiet)
+      : quiet_(quiet), is_terminal_(isatty(STDERR_FILENO) != 0), color_(Common::color(stderr)) {}
   ~Terminal() override { clear(); }
 
   void message(Level level, std::string_view text) override {
@@ -55,7 +54,7 @@ class Terminal final : public Observer {
     shown_ = false;
   }
   const bool& quiet_;
-  bool is_terminal_, color_ = false, shown_ = false;
+  bool is_terminal_, color_, shown_ = false;
   std::chrono::steady_clock::time_point last_;
 };
 
@@ -64,13 +63,22 @@ class Terminal final : public Observer {
 Common::Common() : observer_(std::make_unique<Terminal>(quiet_)) {}
 Common::~Common() = default;
 
+bool Common::color(std::FILE* file) {
+  const char* no_color = std::getenv("NO_COLOR");
+  return isatty(fileno(file)) != 0 && !(no_color && *no_color);
+}
+
 void Common::add_to(CLI::App& command) {
   const std::string group = "Common options";
   command.add_option("--threads", threads_, "threads to compute with; 0: all the process may use")
       ->check(CLI::NonNegativeNumber)
       ->group(group);
   command.add_option("--seed", seed_, "seed of everything random")->group(group);
-  command.add_option("--report", report_, "write a JSON report to FILE (- for stdout)")->type_name("FILE")->group(group);
+  command
+      .add_option("--report", reports_,
+                  "write a report (- for stdout) as json, junit, markdown or github; by default as FILE ends; repeatable")
+      ->type_name("[FORM=]FILE")
+      ->group(group);
   command.add_option("--max-memory", max_memory_, "stop before tensors need more than SIZE, such as 512MB")
       ->type_name("SIZE")
       ->group(group);
@@ -78,6 +86,7 @@ void Common::add_to(CLI::App& command) {
 }
 
 void Common::apply() const {
+  for (const std::string& text : reports_) report::parse_target(text);  // before any work
   set_threads(threads_);
   if (!max_memory_.empty()) {
     const auto bytes = parse_size(max_memory_);
@@ -87,17 +96,39 @@ void Common::apply() const {
 }
 
 void Common::write_report(const std::string& command, Json body) const {
-  if (report_.empty()) return;
-  Json report{{"schema", "hone.report/1"}, {"tool", "hone " + command}, {"version", version()}};
-  for (auto& [key, value] : body.items()) report[key] = std::move(value);
-  const std::string text = report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  if (report_ == "-") {
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+  if (reports_.empty()) return;
+  report::Report report(command);
+  for (auto& [key, value] : body.items()) report.json()[key] = std::move(value);
+  write_report(report);
+}
+
+void Common::write_report(report::Report& report) const {
+  report.json()["tool"] = "hone " + report.json().value("command", "");
+  report.json()["version"] = version();
+  for (const std::string& text : reports_) {
+    const report::Target target = report::parse_target(text);
+    const std::string contents = report::render(report, target.form);
+    if (target.path != "-") {
+      write_file(target.path, contents);
+    } else if (std::fwrite(contents.data(), 1, contents.size(), stdout) != contents.size() || std::fflush(stdout) != 0) {
       fail(ErrorKind::io, "writing the report to standard output failed");
     }
-  } else {
-    write_file(report_, text);
   }
+}
+
+void Common::report_error(const std::string& command, const Error& error) const noexcept {
+  try {
+    report::Report report(command);
+    report.set_error(error);
+    if (error.kind() == ErrorKind::interrupted) report.set_exit_code(128 + interrupt_signal());
+    write_report(report);
+  } catch (const std::exception&) {  // a full disk, say: the first error is the one to tell
+  }
+}
+
+bool Common::reports_to_stdout() const {
+  return std::any_of(reports_.begin(), reports_.end(),
+                     [](const std::string& text) { return report::parse_target(text).path == "-"; });
 }
 
 void Common::say(const std::string& line) const { observer_->message(Level::info, line); }
@@ -118,6 +149,9 @@ void ModelInOut::add_to(CLI::App& command) {
 }
 
 ir::Model ModelInOut::read(const Common& common) const {
+  if (output == "-" && common.reports_to_stdout()) {
+    usage_error("the model and the report can't both go to standard output: name a file for one of them");
+  }
   onnx::ReadOptions options;
   options.external_root = external_root;
   options.observer = &common.observer();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,8 @@
 #include "hone/ir/model.h"
 #include "hone/onnx/read.h"
 #include "hone/onnx/write.h"
+#include "hone/report/report.h"
+#include "hone/support/error.h"
 #include "hone/support/observer.h"
 
 namespace hone::tools {
@@ -28,10 +31,18 @@ class Common {
   void apply() const;
   Observer& observer() const { return *observer_; }
   bool quiet() const { return quiet_; }
+  // Whether what is written there may be colored: on a terminal, unless NO_COLOR is set.
+  static bool color(std::FILE* file);
   std::uint64_t seed() const { return seed_; }
 
-  // Writes "hone.report/1" to --report, if given: `body` under the fields every report has.
+  // Writes to each --report, in its form (docs/reports.md): `body` under the fields every report has.
   void write_report(const std::string& command, Json body) const;
+  void write_report(report::Report& report) const;
+  // After an error: a report that says so. Does not raise: the error itself is what matters then.
+  void report_error(const std::string& command, const Error& error) const noexcept;
+  bool reports() const { return !reports_.empty(); }
+  // Standard output is a report's: people are told on standard error.
+  bool reports_to_stdout() const;
   // What the command ends with when nothing went wrong: 0, unless a gate says otherwise.
   void set_exit_code(int code) { exit_code_ = code; }
   int exit_code() const { return exit_code_; }
@@ -41,7 +52,8 @@ class Common {
  private:
   int threads_ = 0, exit_code_ = 0;
   std::uint64_t seed_ = 0;
-  std::string report_, max_memory_;
+  std::string max_memory_;
+  std::vector<std::string> reports_;
   bool quiet_ = false;
   std::unique_ptr<Observer> observer_;
 };

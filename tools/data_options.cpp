@@ -12,7 +12,7 @@ void DataOptions::add_to(CLI::App& command, bool labelled) {
           ->type_name("FILE")
           ->group(group);
   CLI::Option* target =
-      command.add_option("--label", label, labelled ? "array or column with the labels" : "array or column to leave out")
+      command.add_option("--label", label, "array or column with the labels")
           ->type_name("NAME")
           ->group(group);
   if (labelled) {

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,15 @@ std::string suggestion(const CLI::App& command, const std::string& word) {
   return near.empty() ? "" : fmt::format(", did you mean '{}'?", near);
 }
 
+// What CLI11 says of numbers that are too small names the largest double, all of its 309 digits.
+std::string explain(const CLI::ParseError& error) {
+  const std::string text = error.what();
+  static const std::regex out_of_range("^(.*: )Value (\\S+) not in range \\S+ to 1797\\d{305}.*$");
+  std::smatch found;
+  if (!std::regex_match(text, found, out_of_range)) return text;
+  return found[1].str() + found[2].str() + (found[2].str()[0] == '-' ? " is below 0" : " is not above 0");
+}
+
 const CLI::App& deepest(const CLI::App& app) {
   const CLI::App* command = &app;
   while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
@@ -66,6 +76,13 @@ int run(int argc, char** argv) {
   add_validate(app, common);
   add_passes(app, common);
 
+  // An option that may be repeated takes one word each time: `--gate EXPR MODEL` names a model.
+  for (CLI::App* command : app.get_subcommands({})) {
+    for (CLI::Option* option : command->get_options()) {
+      if (option->nonpositional()) option->allow_extra_args(false);
+    }
+  }
+
   std::vector<std::string> words(argv + 1, argv + argc);
   const char* slash = std::strrchr(argv[0], '/');
   const std::string name = slash ? slash + 1 : argv[0];
@@ -78,6 +95,9 @@ int run(int argc, char** argv) {
   const std::string first = words.back();  // parse() takes the words away
   try {
     app.parse(words);
+  } catch (const Error& error) {
+    common.report_error(deepest(app).get_name(), error);
+    throw;
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success);
   } catch (const CLI::ExtrasError&) {
@@ -93,7 +113,7 @@ int run(int argc, char** argv) {
     if (&command == &app && !first.starts_with("-")) {
       complain(fmt::format("there is no command {}{}", hone::quoted(first), suggestion(app, first)));
     } else {
-      complain(fmt::format("{}; see `hone {}--help`", error.what(),
+      complain(fmt::format("{}; see `hone {}--help`", explain(error),
                            &command == &app ? "" : command.get_name() + " "));
     }
     return kUsage;
@@ -105,7 +125,10 @@ int run(int argc, char** argv) {
 
 int guarded(int argc, char** argv) {
   try {
-    return run(argc, argv);
+    const int code = run(argc, argv);
+    // What was printed is only now known to have arrived.
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) fail(ErrorKind::io, "writing to standard output failed");
+    return code;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) return 128 + interrupt_signal();
     complain(error.message());

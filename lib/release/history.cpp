@@ -32,7 +32,8 @@ std::vector<HistoryEntry> read_history(const ir::Model& model) {
   std::vector<HistoryEntry> result;
   for (const Json& item : parse(model)) {
     if (!item.is_object() || !item.contains("tool") || !item["tool"].is_string()) continue;
-    HistoryEntry entry{item["tool"], item.value("version", ""), {}};
+    HistoryEntry entry{item["tool"], "", {}};
+    if (item.contains("version") && item["version"].is_string()) entry.version = item["version"];
     if (item.contains("options") && item["options"].is_object()) {
       for (const auto& [name, value] : item["options"].items()) {
         entry.options.emplace_back(name, value.is_string() ? value.get<std::string>() : value.dump());

@@ -47,7 +47,10 @@ std::string interval_text(const Row& row) {
 }
 
 std::optional<Section> metric_section(const Report& report) {
-  const auto& rows = report.rows();
+  std::vector<Row> rows;
+  for (const Row& row : report.rows()) {
+    if (row.in_table) rows.push_back(row);
+  }
   if (rows.empty()) return std::nullopt;
   const auto any = [&](auto&& has) { return std::any_of(rows.begin(), rows.end(), has); };
   const bool baseline = any([](const Row& row) { return row.baseline.has_value(); });

@@ -17,11 +17,11 @@
 namespace hone::release {
 
 struct ValidateOptions {
-  std::vector<std::string> gates;
-  std::optional<double> confidence;      // one-sided; unset: gates judge point estimates
-  std::string output;                    // the output that holds the answers; "": the only one, or the first
-  std::optional<metrics::Task> task;     // unset: told from outputs and labels
-  std::optional<metrics::Scores> scores; // unset: told from the operator that makes the output, else the values
+  std::vector<std::string> gates = {};
+  std::optional<double> confidence = {};  // one-sided; unset: gates judge point estimates
+  std::string output = {};  // the output that holds the answers; "": the only one, or the first
+  std::optional<metrics::Task> task = {};  // unset: told from outputs and labels
+  std::optional<metrics::Scores> scores = {};  // unset: told from the operator that makes the output, else the values
   std::int64_t batch = 32;
   int latency_runs = 30;                 // 0: don't measure
   std::uint64_t seed = 0;

@@ -31,6 +31,7 @@ struct Row {
   std::optional<metrics::Interval> change_interval = {};  // of value - baseline
   std::int64_t rows = 0;                                  // of data it was measured on; 0: not measured on data
   std::string note = {};
+  bool in_table = true;  // false: only in the JSON
 };
 
 class Report {
@@ -70,7 +71,7 @@ class Report {
 
   // Indented by two, with a newline at the end. Keys in the order of docs/reports.md.
   std::string json_text() const;
-  // "-" is standard output; a path is written whole or not at all.
+  // As json_text(). "-" is standard output; a path is written whole or not at all.
   void write(const std::string& path) const;
 
  private:
@@ -92,5 +93,16 @@ std::string junit(const Report& report);
 // Workflow commands of GitHub, one line each: ::error for gates that failed, ::warning for inconclusive ones and warnings.
 // At most 10 of each kind are shown, so that the tenth says how many more there are.
 std::string github_annotations(const Report& report);
+
+// Where a report goes, and in which form.
+enum class Form { json, junit, markdown, github };
+struct Target {
+  Form form = Form::json;
+  std::string path;  // "-": standard output
+};
+// "FORM=FILE" with json, junit, markdown or github; "FILE" alone: JUnit for .xml, Markdown for .md, else JSON. Raises usage
+// without a file.
+Target parse_target(std::string_view text);
+std::string render(const Report& report, Form form);
 
 }  // namespace hone::report
