@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <string_view>
 
 namespace hone::prune {
@@ -55,7 +56,7 @@ using Axes = std::map<std::size_t, Channels>;
 
 class Follower {
  public:
-  Follower(ChannelFlow& flow, ir::Model& model) : flow_(flow), graph_(*model.graph) {}
+  Follower(ChannelFlow& flow, ir::Model& model) : flow_(flow), graph_(*model.graph), opset_(model.opset()) {}
 
   void run() {
     for (ir::Node& node : graph_.nodes()) {
@@ -63,12 +64,10 @@ class Follower {
       visit(node);
     }
     for (const ir::Value* output : graph_.outputs()) pin_value(output, "graph output");
-    for (const auto& [value, used] : constant_uses_) {
-      // A constant sliced for one user and taken whole, or sliced differently, by another can't shrink.
-      if (used.conflict || used.count != value->uses().size() || value->is_graph_output()) {
-        for (const Slice& slice : flow_.slices_) {
-          if (slice.value == value) flow_.pin(slice.channels, "weight is shared");
-        }
+    // A constant sliced along an axis for one user and taken whole there, or sliced differently, by another can't shrink.
+    for (const Slice& slice : flow_.slices_) {
+      if (slice.uses != slice.value->uses().size() || conflicts_.contains(slice.value) || slice.value->is_graph_output()) {
+        flow_.pin(slice.channels, "weight is shared");
       }
     }
   }
@@ -106,18 +105,16 @@ class Follower {
   }
 
   void slice(ir::Value* constant, std::size_t axis, const Channels& channels, bool makes = false) {
-    auto& used = constant_uses_[constant];
-    for (const Slice& known : flow_.slices_) {
+    for (Slice& known : flow_.slices_) {
       if (known.value == constant && known.axis == axis) {
-        used.conflict |= known.channels.size() != channels.size();
+        if (known.channels.size() != channels.size()) conflicts_.insert(constant);
         flow_.join(known.channels, channels);
+        ++known.uses;
         return;
       }
     }
     flow_.slices_.push_back({constant, axis, channels, makes});
   }
-  // Once for each use of a constant that slice() has described.
-  void count_use(ir::Value* constant) { ++constant_uses_[constant].count; }
 
   // A constant operand of an elementwise operator: sliced where it has the channel's dimension.
   void slice_operand(ir::Value* constant, std::size_t value_rank, const Axes& known) {
@@ -132,7 +129,6 @@ class Follower {
       }
       slice(constant, own, channels);
     }
-    count_use(constant);
   }
 
   void made(ir::Node& node, ir::Value* output, std::size_t axis, Channels channels) {
@@ -164,22 +160,14 @@ class Follower {
       slice(weight, 0, out);
       flow_.counted_.push_back({&node, ChannelFlow::Counted::What::groups, out, 0});
       if (in) values_[node.output(0)][1] = out;
-      if (node.input(2)) {
-        slice(node.input(2), 0, out);
-        count_use(node.input(2));
-      }
-      count_use(weight);
+      if (node.input(2)) slice(node.input(2), 0, out);
       return;
     } else {
       // Grouped: the input channels of the groups must stay equal in number.
       if (in) flow_.pin(*in, "grouped convolution");
       return;
     }
-    count_use(weight);
-    if (node.input(2)) {
-      slice(node.input(2), 0, out);
-      count_use(node.input(2));
-    }
+    if (node.input(2)) slice(node.input(2), 0, out);
     made(node, node.output(0), 1, std::move(out));
   }
 
@@ -193,7 +181,6 @@ class Follower {
     if (input && input->contains(1)) slice(node.input(1), 1 - out_axis, input->at(1));
     Channels out = flow_.fresh(tensor->dims()[out_axis]);
     slice(node.input(1), out_axis, out, true);
-    count_use(node.input(1));
     if (ir::Value* bias = node.input(2)) {
       if (ir::constant(bias)) {
         slice_operand(bias, 2, {{1, out}});
@@ -225,7 +212,6 @@ class Follower {
     }
     Channels out = flow_.fresh(tensor->dims()[1]);
     slice(node.input(1), 1, out, true);
-    count_use(node.input(1));
     values_[node.output(0)] = std::move(result);
     made(node, node.output(0), last, std::move(out));
   }
@@ -243,7 +229,6 @@ class Follower {
     for (std::size_t i = 1; i < node.input_count(); ++i) {
       if (!node.input(i)) continue;
       slice(node.input(i), 0, input->at(1));
-      count_use(node.input(i));
     }
     values_[node.output(0)][1] = Channels(input->at(1));
   }
@@ -262,6 +247,10 @@ class Follower {
       if (!known || !own_rank) continue;
       for (const auto& [axis, channels] : *known) {
         const std::size_t place = axis + *output_rank - *own_rank;
+        if (channels.size() == 1 && (*node.output(0)->shape())[place].number() != 1) {
+          flow_.pin(channels, "one channel over many");
+          continue;
+        }
         const auto [at, is_new] = joined.try_emplace(place, channels);
         if (!is_new) flow_.join(at->second, channels);
       }
@@ -326,8 +315,12 @@ class Follower {
   void softmax(ir::Node& node) {
     const auto own_rank = rank(node.input(0));
     if (!own_rank) return pin_inputs(node, "rank is not known");
-    const std::int64_t axis = node.int_or("axis", -1);
-    pass_through(node, {static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(*own_rank) : axis)});
+    const bool flattens = opset_ < 13;  // from the axis on, everything is one dimension
+    const std::int64_t given = node.int_or("axis", flattens ? 1 : -1);
+    const auto axis = static_cast<std::size_t>(given < 0 ? given + static_cast<std::int64_t>(*own_rank) : given);
+    std::vector<std::size_t> mixed{axis};
+    for (std::size_t next = axis + 1; flattens && next < *own_rank; ++next) mixed.push_back(next);
+    pass_through(node, mixed);
   }
 
   void reduce(ir::Node& node) {
@@ -543,14 +536,11 @@ class Follower {
     pin_inputs(node, node.op_type());
   }
 
-  struct ConstantUse {
-    std::size_t count = 0;
-    bool conflict = false;
-  };
   ChannelFlow& flow_;
   ir::Graph& graph_;
+  std::int64_t opset_;
   std::unordered_map<const ir::Value*, Axes> values_;
-  std::map<ir::Value*, ConstantUse> constant_uses_;
+  std::set<const ir::Value*> conflicts_;
 };
 
 ChannelFlow::ChannelFlow(ir::Model& model) { Follower(*this, model).run(); }

@@ -26,6 +26,7 @@ struct Slice {
   std::size_t axis;
   Channels channels;
   bool makes = false;  // it is where the channels come from: its rows are their weights
+  std::size_t uses = 1;  // of the constant that see these channels there
 };
 
 class ChannelFlow {

@@ -1,5 +1,7 @@
 #include "hone/prune/prune.h"
 
+#include <algorithm>
+
 #include "hone/shapes/inference.h"
 #include "hone/support/error.h"
 #include "hone/support/text.h"
@@ -33,18 +35,23 @@ PruneResult prune(ir::Model& model, const PruneOptions& options, Observer& obser
   shapes::Inference(model, &observer).run();
   PruneResult result;
   const std::vector<Layer> layers = find_layers(model, options, result.layers);
-  if (layers.empty()) {
+  const auto nothing = [&result](std::string_view wanted) {
     std::string reasons;
     for (const LayerResult& layer : result.layers) {
       if (reasons.size() > 300) break;
       reasons += fmt::format("; {}: {}", quoted(layer.node), layer.skipped);
     }
-    unsupported("there is no layer to prune: Conv, ConvTranspose, Gemm or MatMul with constant float weights{}", reasons);
-  }
+    unsupported("there is no layer to prune: {}{}", wanted, reasons);
+  };
+  if (layers.empty()) nothing("Conv, ConvTranspose, Gemm or MatMul with constant float weights");
   switch (options.structure) {
     case Structure::unstructured: zero_smallest(model, layers, options, result.layers, observer); break;
     case Structure::n_of_m: zero_n_of_m(model, layers, options, result.layers, observer); break;
     case Structure::channel: remove_channels(model, layers, options, result.layers, observer); break;
+  }
+  const auto skipped = [](const LayerResult& layer) { return !layer.skipped.empty(); };
+  if (std::all_of(result.layers.begin(), result.layers.end(), skipped)) {
+    nothing(fmt::format("sums of at least {} weights", options.m));
   }
   for (const LayerResult& layer : result.layers) {
     if (layer.weights_before == 0) continue;

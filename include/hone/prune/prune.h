@@ -28,9 +28,9 @@ enum class Scope {
 struct PruneOptions {
   double sparsity = 0.5;           // share of weights to be zero (with those that are already), or of channels to go
   Structure structure = Structure::unstructured;
-  std::optional<Scope> scope;      // unset: global for unstructured, layer for channel
+  std::optional<Scope> scope = {};  // unset: global for unstructured, layer for channel
   int n = 2, m = 4;                // n_of_m: at most n of m neighbours along the summed dimension are not zero
-  std::string include, exclude;    // regular expressions (ECMAScript) over the names of nodes and weights
+  std::string include = {}, exclude = {};  // regular expressions (ECMAScript) over the names of nodes and weights
   // Never below: a layer whose every weight or channel went would cut the network.
   double keep_at_least = 0.01;     // share of a layer's weights
   std::int64_t min_channels = 1;
