@@ -29,6 +29,7 @@ QuantizeResult quantize(ir::Model& model, const data::Dataset* calibration, cons
   if (options.mode == Mode::static_ && !calibration) {
     usage_error("static quantization needs calibration data: --data FILE, or use --mode dynamic");
   }
+  if (options.mode == Mode::static_ && calibration->rows() == 0) bad_input("the calibration data have no rows");
   if (is_quantized(model)) unsupported("the model is quantized already");
   if (model.opset() < kLeastOpset) {
     unsupported("the model has opset {}, and quantization by channel needs {}: convert it with --opset {} first",

@@ -26,8 +26,8 @@ struct QuantizeOptions {
   bool per_channel = true;
   // Weights in [-64, 64]: no saturation in u8 x s8 pair sums on x86 CPUs without VNNI.
   bool reduce_range = false;
-  std::string include, exclude;         // regular expressions over node names
-  std::vector<std::string> operators;   // only these (Conv, Gemm, MatMul); empty: all three
+  std::string include = {}, exclude = {};  // regular expressions over node names
+  std::vector<std::string> operators = {};  // only these (Conv, Gemm, MatMul); empty: all three
   std::int64_t batch = 16;              // samples run at once while calibrating: bounds memory, changes nothing else
   bool simplify = true;                 // run the passes of `hone convert` first: a BatchNormalization left standing costs
                                         // its convolution the integer kernel
