@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "hone/passes/convert_opset.h"
 #include "hone/passes/passes.h"
 #include "hone/shapes/inference.h"
 #include "hone/support/error.h"
@@ -43,6 +44,17 @@ bool set_signature(ir::Model& model, const ConvertOptions& options) {
   for (const auto& [symbol, value] : options.symbols) shapes::set_symbol(model, symbol, value);
   if (options.batch) set_batch(model, *options.batch);
   return !options.input_shapes.empty() || !options.symbols.empty() || options.batch;
+}
+
+// Older operators want constants where newer ones take what is computed: what can be folded is folded before.
+void convert_version(ir::Model& model, const ConvertOptions& options, Observer& observer) {
+  if (*options.opset < model.opset() && !options.pipeline && options.level > 0) {
+    rewrite::PipelineOptions folding;
+    folding.pass = options.passes.pass;
+    folding.observer = &observer;
+    rewrite::run_pipeline(model, passes::pipeline(1), folding);
+  }
+  passes::convert_opset(model, *options.opset, observer);
 }
 
 std::string describe(const std::vector<rewrite::Difference>& differences) {
@@ -85,7 +97,12 @@ ConvertResult convert(ir::Model& model, const ConvertOptions& options, Observer&
   if (result.verified) before = model.clone();
 
   if (converts_opset) {
-    unsupported("this build does not convert opsets");
+    convert_version(model, options, observer);
+    result.changed = true;
+    if ((options.verify_passes || options.bisect) && result.verified) {
+      const auto check = rewrite::verify_equal(*before, model, options.verification);
+      if (check.verdict == rewrite::VerifyResult::Verdict::different) found_wrong("--opset", check.differences);
+    }
   }
   rewrite::PipelineOptions pipeline_options = options.passes;
   pipeline_options.observer = &observer;

@@ -12,7 +12,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "hone/onnx/convert_opset.h"
+#include "hone/onnx/ir_version.h"
 #include "hone/onnx/schema.h"
 #include "hone/support/error.h"
 #include "hone/support/threads.h"

@@ -333,8 +333,8 @@ const Schema* find_schema(std::string_view op_type, std::string_view domain, std
   return &found->second;
 }
 
-std::unique_ptr<ir::Function> function_body(const ir::Node& node, const ir::Model& model) {
-  const std::int64_t version = version_of(imports_of(node, model), node.domain());
+std::unique_ptr<ir::Function> function_body(const ir::Node& node, const ir::Model& model, std::int64_t version) {
+  if (version == 0) version = version_of(imports_of(node, model), node.domain());
   const ::onnx::OpSchema* schema = find_op_schema(node.op_type(), node.domain(), version);
   if (!schema) return nullptr;
   const ::onnx::NodeProto proto = to_proto(node);

@@ -3,7 +3,7 @@
 
 #include <onnx/defs/schema.h>
 
-#include "hone/onnx/convert_opset.h"
+#include "hone/onnx/ir_version.h"
 #include "hone/onnx/schema.h"
 #include "hone/support/error.h"
 

@@ -1,5 +1,6 @@
 #include "hone/quantize/quantize.h"
 
+#include "hone/passes/convert_opset.h"
 #include "hone/passes/passes.h"
 #include "hone/shapes/inference.h"
 #include "hone/support/error.h"
@@ -32,8 +33,9 @@ QuantizeResult quantize(ir::Model& model, const data::Dataset* calibration, cons
   if (options.mode == Mode::static_ && calibration->rows() == 0) bad_input("the calibration data have no rows");
   if (is_quantized(model)) unsupported("the model is quantized already");
   if (model.opset() < kLeastOpset) {
-    unsupported("the model has opset {}, and quantization by channel needs {}: convert it with --opset {} first",
-                model.opset(), kLeastOpset, kLeastOpset);
+    observer.message(Level::info, fmt::format("raised from opset {} to {}, which quantization needs", model.opset(),
+                                              kLeastOpset));
+    passes::convert_opset(model, kLeastOpset, observer);
   }
   if (options.simplify) rewrite::run_pipeline(model, passes::pipeline(2));
   shapes::Inference(model, &observer).run();

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "hone/exec/session.h"
+#include "hone/passes/convert_opset.h"
 #include "hone/support/text.h"
 #include "hone/support/threads.h"
 #include "hone/train/initialize.h"
@@ -634,6 +635,12 @@ class Trainer {
 
 FinetuneResult finetune(const ir::Model& model, const data::Dataset& data, const FinetuneOptions& options,
                         const Hooks& hooks, Observer& observer) {
+  if (model.opset() > 0 && model.opset() < least_opset) {
+    observer.message(Level::info, fmt::format("raised from opset {} to {}, which training needs", model.opset(), least_opset));
+    ir::Model raised = model.clone();
+    passes::convert_opset(raised, least_opset, observer);
+    return finetune(raised, data, options, hooks, observer);
+  }
   return in_context([] { return std::string("training"); },
                     [&] { return Trainer(model, data, options, hooks, observer).run(); });
 }

@@ -22,8 +22,6 @@ namespace hone::train {
 namespace {
 
 constexpr std::string_view own_domain = "ai.hone";
-// Before opset 7, operators broadcast by attributes, and BatchNormalization and Dropout mean something else.
-constexpr std::int64_t least_opset = 7;
 
 std::regex regex_of(const std::string& pattern) {
   try {
@@ -82,8 +80,8 @@ struct Forward {
 
 Forward prepare(const ir::Model& model, const Task& task) {
   if (model.opset() < least_opset) {
-    unsupported("the model is of opset {}: training needs {} at least; hone convert --opset 17 lifts it", model.opset(),
-                least_opset);
+    unsupported("the model is of opset {}: training needs {} at least; hone convert --opset {} lifts it", model.opset(),
+                least_opset, least_opset);
   }
   Forward forward{model.clone(), "", {}};
   ir::Graph& graph = *forward.model.graph;

@@ -13,6 +13,9 @@
 
 namespace hone::train {
 
+// Before it, operators broadcast by attributes, and BatchNormalization and Dropout mean something else.
+constexpr std::int64_t least_opset = 7;
+
 enum class Loss { cross_entropy, binary_cross_entropy, mse, l1, huber };
 std::string_view name(Loss loss);
 inline bool is_classification(Loss loss) { return loss == Loss::cross_entropy || loss == Loss::binary_cross_entropy; }

@@ -4,6 +4,7 @@
 //   --known FILE       cases that may differ, with reasons (tests/conformance/known.txt)
 //   --only TEXT        cases whose name contains TEXT
 //   --table FILE       write the table of results (docs/conformance.md)
+//   --opset N          convert each model to opset N first; "unsupported" are those that can't be
 //   --reference        reference kernels only
 //   --verbose          say why each case failed
 //   --in-process       do not fork for each case (for a debugger)
@@ -30,7 +31,9 @@
 
 #include "hone/exec/kernel.h"
 #include "hone/exec/session.h"
+#include "hone/onnx/check.h"
 #include "hone/onnx/read.h"
+#include "hone/passes/convert_opset.h"
 #include "hone/support/error.h"
 
 namespace {
@@ -46,6 +49,7 @@ struct Tolerance {
 struct Options {
   std::vector<std::string> folders;
   std::string known, only, table;
+  int opset = 0;  // 0: as the case has it
   bool reference = false, verbose = false, in_process = false;
 };
 
@@ -165,11 +169,28 @@ std::vector<Datum> read_all(const fs::path& folder, const std::string& prefix, c
   return result;
 }
 
+bool is_valid(const hone::ir::Model& model) {
+  try {
+    hone::onnx::check(model);
+    return true;
+  } catch (const hone::Error&) {
+    return false;
+  }
+}
+
+void convert_opset(hone::ir::Model& model, int opset) {
+  const bool was_valid = is_valid(model);
+  hone::in_context([] { return std::string("converting"); }, [&] { hone::passes::convert_opset(model, opset); });
+  hone::ir::verify(*model.graph);
+  if (was_valid) hone::onnx::check(model);
+}
+
 Result run_case(const fs::path& folder, const Options& options, Tolerance tolerance, bool shape_only) {
   Result result;
   try {
-    const hone::ir::Model model = hone::onnx::read((folder / "model.onnx").string());
+    hone::ir::Model model = hone::onnx::read((folder / "model.onnx").string());
     describe(model, folder.filename().string(), result);
+    if (options.opset > 0 && model.opset() > 0) convert_opset(model, options.opset);
     std::vector<const hone::ir::Value*> inputs, required;
     for (const hone::ir::Value* value : model.graph->inputs()) {
       inputs.push_back(value);
@@ -376,6 +397,8 @@ int main(int argc, char** argv) {
       options.only = value();
     } else if (argument == "--table") {
       options.table = value();
+    } else if (argument == "--opset") {
+      options.opset = std::stoi(value());
     } else if (argument == "--reference") {
       options.reference = true;
     } else if (argument == "--verbose") {

@@ -1,8 +1,8 @@
 // Resize and Upsample of every opset: nearest, linear and cubic, in any number of dimensions.
 //
 // Interpolation goes one dimension at a time: for each place along it, a few places of the input and their weights.
-// Coordinates are computed in double. Upsample and Resize of opset 10 know scales only, asymmetric coordinates, and the
-// nearest place below.
+// Coordinates are computed in double. Upsample and Resize of opset 10 know scales only and asymmetric coordinates; the
+// nearest place is the one below, but above where a dimension shrinks, as in ONNX Runtime.
 #include <cmath>
 
 #include "exec/reference/list.h"
@@ -10,6 +10,8 @@
 
 namespace hone::exec {
 namespace {
+
+constexpr const char* outward = "outward";  // no mode of ONNX's: what Resize of opset 10 does
 
 struct Options {
   std::string mode = "nearest", coordinates = "half_pixel", nearest = "round_prefer_floor";
@@ -67,6 +69,8 @@ ir::Dims nearest_table(const Options& options, const Change& change) {
       up = at - below >= 0.5;
     } else if (options.nearest == "ceil") {
       up = at > below;
+    } else if (options.nearest == outward) {
+      up = at > below && change.scale < 1;
     } else if (options.nearest != "floor") {
       bad_input("nearest_mode is {}", quoted(options.nearest));
     }
@@ -266,7 +270,7 @@ void upsample_by(Context& context, const std::vector<float>& scales) {
   options.mode = context.node().string_or("mode", "nearest");
   if (options.mode == "bilinear") options.mode = "linear";
   options.coordinates = "asymmetric";
-  options.nearest = "floor";
+  options.nearest = outward;
   std::vector<Change> changes;
   for (std::size_t d = 0; d < in.rank(); ++d) changes.push_back(scaled(in.dims[d], scales[d]));
   resize(context, options, changes);

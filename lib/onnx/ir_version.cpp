@@ -1,4 +1,7 @@
-#include "hone/onnx/convert_opset.h"
+#include "hone/onnx/ir_version.h"
+
+#include "onnx/wire.h"
+
 namespace hone::onnx {
 
 std::int64_t ir_version_for_opset(std::int64_t opset) {
@@ -11,4 +14,14 @@ std::int64_t ir_version_for_opset(std::int64_t opset) {
   }
   return 3;
 }
+
+bool has_training_info(const ir::Model& model) {
+  constexpr std::uint32_t training_info = 20;
+  wire::Source source{std::string_view(model.rest)};
+  for (wire::Fields fields(source, {0, model.rest.size()}, Message::model); fields.next();) {
+    if (fields->number == training_info) return true;
+  }
+  return false;
+}
+
 }  // namespace hone::onnx
