@@ -70,7 +70,8 @@ const OpSchema::FormalParameter* formal_at(const std::vector<OpSchema::FormalPar
 class Slots {
  public:
   Slots(const char* what, const std::vector<OpSchema::FormalParameter>& from,
-        const std::vector<OpSchema::FormalParameter>& to, std::map<std::string, std::pair<std::string, std::string>>& bound)
+        const std::vector<OpSchema::FormalParameter>& to,
+        std::map<std::string, std::pair<std::string, std::string>>& bound)
       : what_(what), from_(from), to_(to), bound_(bound) {}
 
   std::optional<std::string> check(const ir::Value* value, std::size_t i) {
@@ -175,7 +176,8 @@ std::optional<std::string> misfit(const ir::Node& node, std::int64_t from, std::
   if (inputs < static_cast<std::size_t>(after->min_input()))
     return fmt::format("it has {} inputs, and {} are needed there", inputs, after->min_input());
   std::map<std::string, std::pair<std::string, std::string>> bound;  // type variable: parameter, type
-  Slots in("input", before->inputs(), after->inputs(), bound), out("output", before->outputs(), after->outputs(), bound);
+  Slots in("input", before->inputs(), after->inputs(), bound),
+      out("output", before->outputs(), after->outputs(), bound);
   for (std::size_t i = 0; i < inputs; ++i) {
     if (auto reason = in.check(node.input(i), i)) return reason;
     const auto& formals = after->inputs();

@@ -636,7 +636,8 @@ class Trainer {
 FinetuneResult finetune(const ir::Model& model, const data::Dataset& data, const FinetuneOptions& options,
                         const Hooks& hooks, Observer& observer) {
   if (model.opset() > 0 && model.opset() < least_opset) {
-    observer.message(Level::info, fmt::format("raised from opset {} to {}, which training needs", model.opset(), least_opset));
+    observer.message(Level::info,
+                     fmt::format("raised from opset {} to {}, which training needs", model.opset(), least_opset));
     ir::Model raised = model.clone();
     passes::convert_opset(raised, least_opset, observer);
     return finetune(raised, data, options, hooks, observer);

@@ -6,6 +6,8 @@
 //   => unsupported: reason
 //
 // Header lines are made as in texts.cpp. Every converted case is run, before and after, on random inputs.
+#include "hone/passes/convert_opset.h"
+
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
@@ -15,7 +17,6 @@
 #include "hone/onnx/read.h"
 #include "hone/onnx/schema.h"
 #include "hone/onnx/write.h"
-#include "hone/passes/convert_opset.h"
 #include "hone/rewrite/verify.h"
 #include "hone/support/error.h"
 #include "hone/support/text.h"

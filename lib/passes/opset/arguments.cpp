@@ -295,23 +295,16 @@ Reason clip_down(Step& step) {
 
 std::vector<Entry> argument_rules() {
   std::vector<Entry> rules = {
-      {"Squeeze", 13, axes_up, axes_down},
-      {"Unsqueeze", 13, axes_up, axes_down},
-      {"ReduceSum", 13, axes_up, reduce_down},
-      {"Split", 2, split_old_up, nullptr},
-      {"Split", 13, split_up, split_down},
-      {"Split", 18, split_count_up, split_count_down},
-      {"Slice", 10, slice_up, slice_down},
-      {"TopK", 10, top_k_up, top_k_down},
-      {"Reshape", 5, reshape_up, reshape_down},
-      {"Reshape", 14, nullptr, reshape_zero_down},
-      {"Pad", 2, pad_old_up, pad_old_down},
-      {"Pad", 11, pad_up, pad_down},
-      {"Pad", 18, nullptr, pad_axes_down},
-      {"Clip", 11, clip_up, clip_down},
+      {"Squeeze", 13, axes_up, axes_down},      {"Unsqueeze", 13, axes_up, axes_down},
+      {"ReduceSum", 13, axes_up, reduce_down},  {"Split", 2, split_old_up, nullptr},
+      {"Split", 13, split_up, split_down},      {"Split", 18, split_count_up, split_count_down},
+      {"Slice", 10, slice_up, slice_down},      {"TopK", 10, top_k_up, top_k_down},
+      {"Reshape", 5, reshape_up, reshape_down}, {"Reshape", 14, nullptr, reshape_zero_down},
+      {"Pad", 2, pad_old_up, pad_old_down},     {"Pad", 11, pad_up, pad_down},
+      {"Pad", 18, nullptr, pad_axes_down},      {"Clip", 11, clip_up, clip_down},
   };
-  for (const char* op : {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
-                         "ReduceProd", "ReduceSumSquare"}) {
+  for (const char* op : {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
+                         "ReduceMin", "ReduceProd", "ReduceSumSquare"}) {
     rules.push_back({op, 18, axes_up, reduce_down});
   }
   return rules;

@@ -63,7 +63,8 @@ Reason gather_down(Step& step) {
   // Where(indices < 0, indices + size, indices)
   const std::int64_t axis = step.node.int_or("axis", 0);
   ir::Value* shape = step.add("Shape", {data}, {}, "shape");
-  ir::Value* size = step.add("Gather", {shape, step.constant(Ints{axis}, "axis")}, attributes("axis", std::int64_t{0}), "size");
+  ir::Value* size =
+      step.add("Gather", {shape, step.constant(Ints{axis}, "axis")}, attributes("axis", std::int64_t{0}), "size");
   if (type == ir::ElementType::int32) size = step.add("Cast", {size}, attributes("to", std::int64_t{6}), "size32");
   ir::Value* negative = step.add("Less", {indices, step.scalar(0, type, "zero")}, {}, "negative");
   ir::Value* wrapped = step.add("Add", {indices, size}, {}, "wrapped");
@@ -93,8 +94,8 @@ std::vector<Entry> axis_rules() {
       {"Compress", 11, nullptr, axis_down}, {"Slice", 11, nullptr, slice_down},
       {"Gather", 11, nullptr, gather_down}, {"OneHot", 11, nullptr, one_hot_down},
   };
-  for (const char* op : {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
-                         "ReduceProd", "ReduceSum", "ReduceSumSquare"}) {
+  for (const char* op : {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
+                         "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare"}) {
     rules.push_back({op, 11, nullptr, axes_down});
   }
   return rules;

@@ -65,7 +65,8 @@ Reason prelu_up(Step& step) {
 }
 Reason prelu_down(Step& step) {
   const ir::Value* slope = step.node.input(1);
-  return slope && slope->shape() && element_count(*slope->shape()).number() == 1 ? Reason() : "it has a slope for each channel";
+  return slope && slope->shape() && element_count(*slope->shape()).number() == 1 ? Reason()
+                                                                                 : "it has a slope for each channel";
 }
 
 Reason tile_up(Step& step) {

@@ -1,8 +1,6 @@
 // The driver: takes each node over the versions at which its operator changed, one after another.
 //
 // Not handled: training_info, whose graphs the IR does not model.
-#include "hone/passes/convert_opset.h"
-
 #include <algorithm>
 #include <map>
 #include <unordered_map>
@@ -10,6 +8,7 @@
 
 #include "hone/onnx/ir_version.h"
 #include "hone/onnx/schema.h"
+#include "hone/passes/convert_opset.h"
 #include "hone/support/error.h"
 #include "passes/opset/rules.h"
 #include "passes/rules.h"
@@ -29,8 +28,8 @@ namespace {
 const Entry* find_rule(const std::string& op_type, std::int64_t version) {
   static const auto table = [] {
     std::map<std::pair<std::string_view, std::int64_t>, Entry> result;
-    for (const auto& family : {argument_rules(), axis_rules(), broadcast_rules(), softmax_rules(), normalization_rules(),
-                               resize_rules(), recurrent_rules(), value_rules(), mode_rules()}) {
+    for (const auto& family : {argument_rules(), axis_rules(), broadcast_rules(), softmax_rules(),
+                               normalization_rules(), resize_rules(), recurrent_rules(), value_rules(), mode_rules()}) {
       for (const Entry& entry : family) result.emplace(std::pair(entry.op_type, entry.version), entry);
     }
     return result;
@@ -380,9 +379,11 @@ void convert_opset(ir::Model& model, std::int64_t target, Observer& observer) {
   ir::OpsetImport* import = opset::import_of(model.opsets);
   if (import && import->version == target) return;
   const std::int64_t newest = onnx::latest_opset();
-  if (target < 1 || target > newest) usage_error("opset {} does not exist: this build of hone knows 1 to {}", target, newest);
+  if (target < 1 || target > newest)
+    usage_error("opset {} does not exist: this build of hone knows 1 to {}", target, newest);
   if (!import) unsupported("the model imports no operators of ai.onnx, so that it has no opset to convert");
-  if (onnx::has_training_info(model)) unsupported("the model has training_info, which is not converted: remove it first");
+  if (onnx::has_training_info(model))
+    unsupported("the model has training_info, which is not converted: remove it first");
 
   const std::int64_t needed = onnx::ir_version_for_opset(target);
   constexpr std::int64_t free_initializers = 4;  // since then, an initializer need not be an input that callers may set

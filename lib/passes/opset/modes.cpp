@@ -25,7 +25,8 @@ constexpr std::array words{
 Reason word_down(Step& step) {
   for (const Word& each : words) {
     if (!step.node.is(each.op_type) || each.version != step.version) continue;
-    if (step.node.string_or(each.attribute, "") == each.word) return fmt::format("its {} is '{}'", each.attribute, each.word);
+    if (step.node.string_or(each.attribute, "") == each.word)
+      return fmt::format("its {} is '{}'", each.attribute, each.word);
   }
   return {};
 }

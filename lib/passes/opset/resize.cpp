@@ -30,7 +30,9 @@ bool none_above_one(const Floats& scales) {
   return std::all_of(scales.begin(), scales.end(), [](float scale) { return scale <= 1; });
 }
 
-ir::Value* nothing(Step& step, std::string_view suffix) { return step.constant(ir::Tensor::of<float>({0}, {}), suffix); }
+ir::Value* nothing(Step& step, std::string_view suffix) {
+  return step.constant(ir::Tensor::of<float>({0}, {}), suffix);
+}
 
 // ---- Upsample
 
@@ -130,8 +132,8 @@ std::optional<Floats> scales_of(const Step& step) {
 
 // Whether the nearest place is the one that Resize of opset 10 takes.
 bool nearest_as_before(const std::string& coordinates, const std::string& nearest, const Floats& scales) {
-  const bool whole = std::all_of(scales.begin(), scales.end(),
-                                 [](float scale) { return scale >= 1 && scale == std::floor(scale); });
+  const bool whole =
+      std::all_of(scales.begin(), scales.end(), [](float scale) { return scale >= 1 && scale == std::floor(scale); });
   if (coordinates == "asymmetric")
     return (nearest == "floor" && none_below_one(scales)) || (nearest == "ceil" && none_above_one(scales));
   // Grown s times, place s k + r lies less than half a place from k.
@@ -145,9 +147,9 @@ Reason resize_coordinates_down(Step& step) {
   const std::string nearest = node.string_or("nearest_mode", "round_prefer_floor");
   const auto scales = scales_of(step);
   if (!scales) return "its scales are not constant";
-  const bool same = mode == "nearest" ? nearest_as_before(coordinates, nearest, *scales)
-                                      : mode == "linear" && coordinates == "asymmetric" &&
-                                            node.int_or("exclude_outside", 0) == 0;
+  const bool same = mode == "nearest"
+                        ? nearest_as_before(coordinates, nearest, *scales)
+                        : mode == "linear" && coordinates == "asymmetric" && node.int_or("exclude_outside", 0) == 0;
   if (!same) return fmt::format("it interpolates as '{}' with coordinates '{}'", mode, coordinates);
   ir::Value* given = is_empty(node.input(2)) ? step.constant(ir::Tensor::vector(*scales), "scales") : node.input(2);
   step.become("Resize", {node.input(0), given}, attributes("mode", mode));
@@ -250,7 +252,8 @@ Reason dft_up(Step& step) {
   return {};
 }
 Reason dft_down(Step& step) {
-  if (step.node.int_or("inverse", 0) != 0 && step.node.int_or("onesided", 0) != 0) return "it is both inverse and onesided";
+  if (step.node.int_or("inverse", 0) != 0 && step.node.int_or("onesided", 0) != 0)
+    return "it is both inverse and onesided";
   std::int64_t axis = -2;
   if (step.node.input(2)) {
     const auto given = step.ints(step.node.input(2));
@@ -270,7 +273,8 @@ Reason dft_down(Step& step) {
 
 Reason dilations_down(Step& step) {
   const Ints dilations = step.node.ints_or("dilations", {});
-  if (std::any_of(dilations.begin(), dilations.end(), [](std::int64_t each) { return each != 1; })) return "it has dilations";
+  if (std::any_of(dilations.begin(), dilations.end(), [](std::int64_t each) { return each != 1; }))
+    return "it has dilations";
   step.node.remove_attribute("dilations");
   return {};
 }

@@ -117,7 +117,8 @@ ir::Value* Step::add(std::string op_type, const std::vector<ir::Value*>& inputs,
   const ir::Value* output = node.output(0);
   ir::Node& made = graph.insert(std::move(op_type), inputs, 0, &node);
   for (auto& [name, payload] : attributes) made.set_attribute(std::move(name), std::move(payload));
-  ir::Value* value = made.add_output(graph.fresh_name((output ? output->name() : node.name()) + "_" + std::string(suffix)));
+  ir::Value* value =
+      made.add_output(graph.fresh_name((output ? output->name() : node.name()) + "_" + std::string(suffix)));
   made.set_rest(node.rest());
   name(made);
   made_.emplace_back(&made, landing_);

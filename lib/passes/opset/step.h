@@ -54,7 +54,9 @@ class Step {
 
   // ---- new things, before the node
   ir::Value* constant(ir::Tensor tensor, std::string_view suffix);
-  ir::Value* constant(const Ints& values, std::string_view suffix) { return constant(ir::Tensor::vector(values), suffix); }
+  ir::Value* constant(const Ints& values, std::string_view suffix) {
+    return constant(ir::Tensor::vector(values), suffix);
+  }
   // One number of a type; null where hone has no way to write that type.
   ir::Value* scalar(double value, ir::ElementType type, std::string_view suffix);
   ir::Value* add(std::string op_type, const std::vector<ir::Value*>& inputs, Attributes attributes,

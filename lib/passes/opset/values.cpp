@@ -178,7 +178,8 @@ Reason trilu_down(Step& step) {
     ir::Value* column = count_to(*rank - 1, "column");
     ir::Value* limit = step.add("Add", {row, diagonal}, {}, "limit");
     ir::Value* down = step.add("Reshape", {limit, step.constant(Ints{-1, 1}, "column_shape")}, {}, "limits");
-    ir::Value* dropped = upper ? step.add("Less", {column, down}, {}, "dropped") : step.add("Greater", {column, down}, {}, "dropped");
+    ir::Value* dropped =
+        upper ? step.add("Less", {column, down}, {}, "dropped") : step.add("Greater", {column, down}, {}, "dropped");
     kept = step.add("Not", {dropped}, {}, "kept");
   }
   step.become("Where", {kept, x, zero});
