@@ -106,6 +106,7 @@ class Conversion {
  private:
   using Pending = std::vector<std::pair<ir::Node*, std::int64_t>>;
   void convert(ir::Node& node, std::int64_t version);
+  void other_domain(ir::Node& node, std::int64_t version, Pending& made);
   // One step; false where it can't be made.
   bool step(ir::Node*& node, std::int64_t& version, Pending& made);
   Reason up(Step& step);
@@ -235,13 +236,40 @@ void Conversion::drop_idle() {
   idle_.clear();
 }
 
+// An operator of another domain of ONNX's that is defined by operators of ai.onnx: where those are others at the target, the
+// definition has to be written out.
+void Conversion::other_domain(ir::Node& node, std::int64_t version, Pending& made) {
+  const std::int64_t own = context_.model.opset(node.domain());
+  const onnx::Schema* schema = onnx::find_schema(node.op_type(), node.domain(), own);
+  if (!schema || !schema->has_function_body) return;
+  const auto body = onnx::function_body(node, context_.model);
+  if (!body) return refuse(node, own, "too little is known of its inputs to tell what it stands for");
+  bool same = true;
+  ir::for_each_graph(*body->body, [&](ir::Graph& graph) {
+    for (const ir::Node& each : graph.nodes()) {
+      if (!each.domain().empty()) continue;
+      same = same &&
+             onnx::find_schema(each.op_type(), "", version) == onnx::find_schema(each.op_type(), "", context_.target);
+    }
+  });
+  if (same) return;
+  if (node.has_subgraphs()) return refuse(node, own, "it stands for operators that are others there");
+  Step step(context_, node, version, false);
+  step.replace_by(*body, version);
+  for (const auto& each : step.made()) made.push_back(each);
+}
+
 void Conversion::convert(ir::Node& first, std::int64_t version) {
   Pending pending{{&first, version}};
   while (!pending.empty()) {
     auto [node, at] = pending.back();
     pending.pop_back();
     // An operator of ai.onnx may be one of the model's own functions.
-    if (!node->domain().empty() || context_.model.find_function("", node->op_type(), node->overload())) continue;
+    if (context_.model.find_function(node->domain(), node->op_type(), node->overload())) continue;
+    if (!node->domain().empty()) {
+      other_domain(*node, at, pending);
+      continue;
+    }
     while (node && at != context_.target) {
       if (!step(node, at, pending)) break;
     }
