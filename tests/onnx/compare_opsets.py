@@ -67,7 +67,14 @@ def case_inputs(path, runner, _):
 
 
 def difference(before, after):
+    if len(before) != len(after):
+        return f"{len(before)} values became {len(after)}"
     for index, (a, b) in enumerate(zip(before, after, strict=True)):
+        if a is None or b is None or isinstance(a, list):  # an optional, a sequence
+            reason = "values differ" if type(a) is not type(b) else difference(a, b) if isinstance(a, list) else None
+            if reason:
+                return f"output {index}: {reason}"
+            continue
         a, b = np.asarray(a), np.asarray(b)
         if a.shape != b.shape or a.dtype != b.dtype:
             return f"output {index}: {a.dtype}{a.shape} became {b.dtype}{b.shape}"
