@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "common.h"
@@ -28,16 +29,23 @@ struct Options {
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 Json number(const std::optional<double>& value) { return value ? number(*value) : Json(nullptr); }
 
-// The logs that grow while training runs.
+// The logs that grow while training runs. When it is resumed, lines of before stay; those of an epoch that is done again go.
 struct Logs {
   std::optional<report::MetricsLog> metrics;
   std::optional<report::EventWriter> events;
+  std::string resumed;  // the file whose lines have to be looked through once the first new epoch is known
 
   explicit Logs(const Options& options) {
-    if (!options.metrics.empty()) metrics.emplace(options.metrics);
+    if (!options.metrics.empty()) {
+      if (options.train.resume) resumed = options.metrics;
+      options.train.resume ? metrics.emplace(options.metrics, std::numeric_limits<std::int64_t>::max())
+                           : metrics.emplace(options.metrics);
+    }
     if (!options.tensorboard.empty()) events.emplace(options.tensorboard);
   }
   void write(const train::EpochReport& epoch) {
+    if (!resumed.empty()) metrics.emplace(resumed, static_cast<std::int64_t>(epoch.step));
+    resumed.clear();
     std::vector<std::pair<std::string, double>> values{{"epoch", static_cast<double>(epoch.epoch)},
                                                        {"learning_rate", epoch.rate},
                                                        {"train/loss", epoch.train_loss}};
@@ -157,7 +165,17 @@ void add_finetune(CLI::App& hone, Common& common) {
   command.add_option("--learning-rate", options->learning_rate, "by default 1e-3, for sgd and adagrad 1e-2")
       ->check(CLI::PositiveNumber)
       ->group(group);
+  command.add_option("--max-steps", train.max_steps, "stop after so many steps")->type_name("N")->group(group);
+  command.add_option("--micro-batch", train.micro_batch, "rows that go through the model at once; by default the batch")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
   command.add_option("--momentum", train.optimizer.momentum, "of sgd and rmsprop")->group(group);
+  command.add_option("--beta1", train.optimizer.beta1, "of adam and adamw")->capture_default_str()->group(group);
+  command.add_option("--beta2", train.optimizer.beta2, "of adam and adamw")->capture_default_str()->group(group);
+  command.add_option("--decay", train.optimizer.decay, "of rmsprop: how much of the mean square is kept")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--epsilon", train.optimizer.epsilon, "of the adaptive optimizers")->capture_default_str()->group(group);
   command.add_flag("--nesterov", train.optimizer.nesterov, "of sgd")->group(group);
   command.add_option("--schedule", options->schedule, "of the learning rate, such as cosine:warm-up=1; see docs/finetune.md")->group(group);
   command.add_option("--validation-split", train.validation_split, "share of the data kept for validation")
@@ -170,18 +188,27 @@ void add_finetune(CLI::App& hone, Common& common) {
   command.add_option("--monitor", train.monitor, "what is better: loss or accuracy")
       ->check(CLI::IsMember({"loss", "accuracy"}))
       ->group(group);
+  command.add_flag("--restore-best", train.restore_best, "keep the weights of the best epoch")->group(group);
+  command.add_option("--average", train.average, "the result is a moving average of the weights, of this decay")->type_name("D")->group(group);
   command.add_option("--checkpoint", train.checkpoint, "written after every epoch and when interrupted")->type_name("FILE")->group(group);
+  command.add_option("--checkpoint-every", train.checkpoint_every, "also after so many steps")->type_name("STEPS")->group(group);
   command.add_flag("--resume", train.resume, "go on from the checkpoint")->group(group);
 
   group = "Loss and regularization";
   command.add_option("--loss", train.loss, "auto, cross-entropy, binary-cross-entropy, mse, l1 or huber")->capture_default_str()->group(group);
   command.add_option("--loss-output", train.output, "the output that is compared with the label")->type_name("NAME")->group(group);
+  command.add_option("--huber-delta", train.huber_delta, "where huber turns from squares to absolute values")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(group);
   command.add_option("--label-smoothing", train.label_smoothing, "share spread over the other classes")->group(group);
+  command.add_option("--class-weights", train.class_weights, "a weight for each class")->type_name("W,W,...")->delimiter(',')->group(group);
   command.add_flag("--balance-classes", train.balance_classes, "weigh classes against their frequency")->group(group);
   command.add_option("--l1", train.optimizer.l1, "L1 penalty")->group(group);
   command.add_option("--l2", train.optimizer.l2, "L2 penalty, in the gradient")->group(group);
-  command.add_option("--weight-decay", train.optimizer.weight_decay, "decoupled decay (adamw)")->group(group);
+  command.add_option("--weight-decay", train.optimizer.weight_decay, "decoupled decay, as in adamw")->group(group);
   command.add_option("--clip-norm", train.optimizer.clip_norm, "largest norm of all gradients")->group(group);
+  command.add_option("--clip-value", train.optimizer.clip_value, "largest number in a gradient")->group(group);
   command.add_option("--dropout", options->dropout, "rate of every Dropout; inserted behind hidden layers where there is none")
       ->check(CLI::Range(0.0, 0.99))
       ->group(group);

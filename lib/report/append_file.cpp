@@ -2,6 +2,7 @@
 #include "report/append_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +16,8 @@ AppendFile::AppendFile(std::string path, bool must_be_new) : path_(std::move(pat
   constexpr mode_t by_umask = 0666;
   descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | (must_be_new ? O_EXCL : 0), by_umask);
   if (descriptor_ < 0) io_error(errno, "opening {}", quoted(path_));
+  struct stat status {};
+  regular_ = ::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 AppendFile::~AppendFile() { ::close(descriptor_); }
@@ -30,6 +33,7 @@ void AppendFile::append(std::string_view bytes) {
 
 std::string AppendFile::read() {
   std::string contents;
+  if (!regular_) return contents;  // /dev/full never ends
   char window[1 << 16];
   for (;;) {
     const ssize_t count = ::pread(descriptor_, window, sizeof window, static_cast<off_t>(contents.size()));
@@ -41,7 +45,7 @@ std::string AppendFile::read() {
 }
 
 void AppendFile::truncate(std::uint64_t size) {
-  if (::ftruncate(descriptor_, static_cast<off_t>(size)) != 0) io_error(errno, "shortening {}", quoted(path_));
+  if (regular_ && ::ftruncate(descriptor_, static_cast<off_t>(size)) != 0) io_error(errno, "shortening {}", quoted(path_));
 }
 
 }  // namespace hone::report

@@ -17,13 +17,14 @@ class AppendFile {
 
   // All of it, by one call of the system unless that is interrupted. Raises io.
   void append(std::string_view bytes);
-  std::string read();
+  std::string read();  // nothing for a device or a pipe
   void truncate(std::uint64_t size);
   const std::string& path() const { return path_; }
 
  private:
   std::string path_;
   int descriptor_ = -1;
+  bool regular_ = false;
 };
 
 }  // namespace hone::report

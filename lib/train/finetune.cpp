@@ -100,6 +100,8 @@ class Trainer {
     }
     task_ = choose_task(start_, training_, options_);
     if (validation_) choose_task(start_, *validation_, options_);  // its labels are checked, too
+    if (validation_ && options_.monitor == "accuracy" && !is_classification(task_.loss))
+      usage_error("accuracy can't be watched: the model is no classifier");
     const std::vector<data::ModelInput> inputs = data::model_inputs(*start_.graph);
     feed_ = std::make_unique<data::Feed>(training_, inputs, options_.feed);
     fixed_batch_ = feed_->fixed_batch().value_or(0);
@@ -363,9 +365,8 @@ class Trainer {
     report.validation_loss = scores.mean();
     report.validation_accuracy = scores.accuracy();
     const bool by_accuracy = options_.monitor == "accuracy";
-    if (by_accuracy && !report.validation_accuracy)
-      usage_error("accuracy can't be watched: the model is no classifier");
-    const double value = by_accuracy ? -*report.validation_accuracy : *report.validation_loss;
+    // Without any row that counts there is nothing to be better by.
+    const double value = by_accuracy ? -report.validation_accuracy.value_or(0) : *report.validation_loss;
     if (best_epoch_ == 0 || value < best_value_) {
       best_value_ = value;
       best_epoch_ = epoch_ + 1;
@@ -380,9 +381,12 @@ class Trainer {
 
   // ---- interruption
   void stop_if_interrupted() {
-    if (interrupt_signal() == 0) return;
+    const int signal = interrupt_signal();
+    if (signal == 0) return;
     if (!options_.checkpoint.empty()) {
+      request_interrupt(0);  // writing would stop, too
       save();
+      request_interrupt(signal);
       observer_.message(Level::info, fmt::format("interrupted after step {}: {} is written, --resume goes on from it",
                                                  step_, printable(options_.checkpoint)));
     }
@@ -642,8 +646,7 @@ FinetuneResult finetune(const ir::Model& model, const data::Dataset& data, const
     passes::convert_opset(raised, least_opset, observer);
     return finetune(raised, data, options, hooks, observer);
   }
-  return in_context([] { return std::string("training"); },
-                    [&] { return Trainer(model, data, options, hooks, observer).run(); });
+  return Trainer(model, data, options, hooks, observer).run();
 }
 
 std::vector<autodiff::Obstacle> check(const ir::Model& model, const data::Dataset& data,

@@ -138,8 +138,9 @@ void Optimizer::update(const Piece& piece, const float* gradient, double rate, d
     case Kind::adam:
     case Kind::adamw: {
       const auto b1 = static_cast<float>(options_.beta1), b2 = static_cast<float>(options_.beta2);
-      first = first * b1 + g * (1 - b1);
-      second = second * b2 + g.square() * (1 - b2);
+      // Subtracted before they are rounded: 1 - 0.999f is 5e-5 of itself away from 0.001.
+      first = first * b1 + g * static_cast<float>(1 - options_.beta1);
+      second = second * b2 + g.square() * static_cast<float>(1 - options_.beta2);
       const auto size = static_cast<float>(rate / (1 - std::pow(options_.beta1, t)));
       const auto correction = static_cast<float>(1 / std::sqrt(1 - std::pow(options_.beta2, t)));
       w -= size * first / (second.sqrt() * correction + epsilon);
@@ -147,7 +148,7 @@ void Optimizer::update(const Piece& piece, const float* gradient, double rate, d
     }
     case Kind::rmsprop: {
       const auto keep = static_cast<float>(options_.decay);
-      second = second * keep + g.square() * (1 - keep);
+      second = second * keep + g.square() * static_cast<float>(1 - options_.decay);
       if (options_.momentum > 0) {
         first = first * momentum + g / (second.sqrt() + epsilon);
         w -= first * r;

@@ -59,6 +59,33 @@ expect 1 "" "$HONE" validate trained.onnx "${digits[@]}" --gate 'accuracy drop <
 expect 2 "accurcy" "$HONE" validate trained.onnx "${digits[@]}" --gate 'accurcy >= 0.5'
 expect 0 "" "$HONE" validate dynamic.onnx --against trained.onnx "${digits[@]}" --gate 'accuracy drop <= 2pp'
 
+# Reports in every form, also of what went wrong; options that may be repeated leave the model alone.
+expect 1 "" "$HONE" validate "${digits[@]}" --gate 'accuracy >= 100%' trained.onnx --report r.json --report r.xml \
+  --report markdown=r.txt --report github=-
+grep -q '"outcome": "fail"' r.json || fail "report: $(head -c 300 r.json)"
+grep -q '<failure type="fail"' r.xml || fail "JUnit: $(cat r.xml)"
+grep -q '^### hone validate: 0 of 1 gates passed, 1 fail' r.txt || fail "Markdown: $(cat r.txt)"
+grep -q '^::error title=hone validate::accuracy >= 100%25: fail' out.txt || fail "annotations: $(cat out.txt)"
+grep -q '^accuracy' err.txt || fail "no table beside a report on standard output"
+expect 3 "cut.onnx" "$HONE" validate cut.onnx "${digits[@]}" --report r.json
+grep -q '"kind": "bad input"' r.json || fail "error report: $(cat r.json)"
+expect 2 "standard output" "$HONE" prune trained.onnx --sparsity 0.5 -o - --report -
+expect 2 "--batch-size: 0 is not above 0" "$HONE" validate trained.onnx --batch-size 0
+got=0
+"$HONE" validate trained.onnx >/dev/full 2>err.txt || got=$?
+[ "$got" = 6 ] || fail "exit $got instead of 6 on a full disk"
+expect 2 "names no file" "$HONE" prune trained.onnx --sparsity 0.5 -o c.onnx --report junit=
+[ ! -e c.onnx ] || fail "pruned before the report was understood"
+
+# Training: a full disk, an interrupted run that goes on, logs that grow.
+expect 6 "No space" "$HONE" finetune trained.onnx -o c.onnx "${digits[@]}" --rows 0:64 --epochs 1 --metrics /dev/full
+run=("$HONE" finetune trained.onnx "${digits[@]}" --rows 0:128 --quiet --threads 1)
+"${run[@]}" -o whole.onnx --epochs 3
+"${run[@]}" -o part.onnx --epochs 1 --checkpoint c.npz --metrics m.jsonl
+"${run[@]}" -o part.onnx --epochs 3 --checkpoint c.npz --metrics m.jsonl --resume
+cmp whole.onnx part.onnx || fail "resumed otherwise"
+[ "$(grep -c '"epoch":' m.jsonl)" = 3 ] || fail "metrics: $(cat m.jsonl)"
+
 # Feeding and inspecting.
 "$HONE" run trained.onnx --random-inputs --output-npz out.npz --quiet
 "$HONE" inspect trained.onnx --json | grep -q '"parameters"'
