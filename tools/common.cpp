@@ -144,7 +144,8 @@ void ModelInOut::add_to(CLI::App& command) {
       .add_option("--external-data", external_data,
                   "keep: where they were; inline: in the model file; external: beside it")
       ->check(CLI::IsMember({"keep", "inline", "external"}));
-  command.add_option("--shard-size", shard_size, "largest external file, such as 2GB")->type_name("SIZE");
+  command.add_option("--shard-size", shard_size, "weights beside the model, in files of this size at most, such as 2GB")
+      ->type_name("SIZE");
   command.add_flag("--no-history", no_history, "don't append this run to the model's history");
 }
 
@@ -165,8 +166,10 @@ void ModelInOut::write(const ir::Model& model) const {
                                                         : onnx::ExternalData::keep;
   if (!shard_size.empty()) {
     const auto bytes = parse_size(shard_size);
-    if (!bytes) usage_error("--shard-size {} is not a size such as 2GB", hone::quoted(shard_size));
+    if (!bytes || *bytes == 0) usage_error("--shard-size {} is not a size such as 2GB", hone::quoted(shard_size));
+    if (external_data == "inline") usage_error("--shard-size is about external files, and --external-data inline makes none");
     options.shard_size = *bytes;
+    options.external_data = onnx::ExternalData::external;
   }
   onnx::write(model, output, options);
 }
@@ -204,6 +207,28 @@ std::pair<std::string, ir::Shape> parse_shape(const std::string& text) {
     }
   }
   return {text.substr(0, equals), std::move(shape)};
+}
+
+std::pair<std::string, std::string> parse_pair(const std::string& text, const std::string& option) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    usage_error("{} {} is not of the form A=B", option, hone::quoted(text));
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+std::vector<std::string> tensor_names(const ir::Model& model, const std::vector<std::string>& texts) {
+  std::vector<std::string> names;
+  for (const std::string& text : texts) {
+    if (model.graph->find(text)) {
+      names.push_back(text);
+      continue;
+    }
+    for (const std::string_view piece : split(text, ',')) {
+      if (!trim(piece).empty()) names.emplace_back(trim(piece));
+    }
+  }
+  return names;
 }
 
 }  // namespace hone::tools

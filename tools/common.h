@@ -81,6 +81,10 @@ struct ModelIn {
 
 // "x=1,3,224,224" -> name and dimensions (numbers or symbols). Raises usage.
 std::pair<std::string, ir::Shape> parse_shape(const std::string& text);
+// "a=b" -> a and b, cut at the first '='; `option` is named in errors.
+std::pair<std::string, std::string> parse_pair(const std::string& text, const std::string& option);
+// Tensor names as options give them: each text is a name of the main graph, or several separated by commas.
+std::vector<std::string> tensor_names(const ir::Model& model, const std::vector<std::string>& texts);
 
 // Each command, one file.
 void add_convert(CLI::App& hone, Common& common);
@@ -91,5 +95,8 @@ void add_passes(CLI::App& hone, Common& common);
 void add_validate(CLI::App& hone, Common& common);
 void add_prune(CLI::App& hone, Common& common);
 void add_quantize(CLI::App& hone, Common& common);
+void add_extract(CLI::App& hone, Common& common);
+void add_split(CLI::App& hone, Common& common);
+void add_merge(CLI::App& hone, Common& common);
 
 }  // namespace hone::tools
