@@ -74,6 +74,9 @@ int run(int argc, char** argv) {
   add_quantize(app, common);
   add_finetune(app, common);
   add_validate(app, common);
+  add_extract(app, common);
+  add_split(app, common);
+  add_merge(app, common);
   add_passes(app, common);
 
   // An option that may be repeated takes one word each time: `--gate EXPR MODEL` names a model.
