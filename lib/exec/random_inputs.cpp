@@ -20,9 +20,20 @@ struct Sizes {
 };
 constexpr std::array<Sizes, 6> kSizes = {{{2, 64, 16}, {1, 96, 24}, {3, 32, 7}, {1, 320, 128}, {4, 48, 512}, {1, 1, 1}}};
 
+// Known from a declaration or inference, or that of a constant.
+std::optional<ir::Shape> shape_of(const ir::Value* value) {
+  if (!value) return std::nullopt;
+  if (value->shape()) return value->shape();
+  const ir::Tensor* tensor = ir::constant(value);
+  return tensor ? std::optional(ir::Shape(tensor->dims().begin(), tensor->dims().end())) : std::nullopt;
+}
+
 // The least exclusive upper bound that users of an integer value put on it; nullopt: none was found.
-std::optional<std::int64_t> index_bound(const ir::Value& start) {
+std::optional<std::int64_t> index_bound(const ir::Model& model, const ir::Value& start) {
   std::optional<std::int64_t> bound;
+  const auto at_most = [&](const ir::Dimension& dim) {
+    if (dim.number()) bound = bound ? std::min(*bound, *dim.number()) : *dim.number();
+  };
   std::vector<const ir::Value*> pending{&start};
   std::unordered_set<const ir::Value*> seen{&start};
   const auto follow = [&](const ir::Value* value) {
@@ -33,17 +44,20 @@ std::optional<std::int64_t> index_bound(const ir::Value& start) {
     pending.pop_back();
     for (const ir::Use& use : value->uses()) {
       const ir::Node& node = *use.node;
-      if ((node.is("Gather") || node.is("GatherElements")) && use.index == 1 && node.input(0)->shape()) {
-        const ir::Shape& shape = *node.input(0)->shape();
+      if ((node.is("Gather") || node.is("GatherElements") || node.is("ScatterElements") || node.is("Scatter")) &&
+          use.index == 1) {
+        const ir::Shape shape = shape_of(node.input(0)).value_or(ir::Shape{});
         const std::int64_t axis = node.int_or("axis", 0);
         const auto at = static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(shape.size()) : axis);
-        if (at < shape.size() && shape[at].number()) {
-          bound = bound ? std::min(*bound, *shape[at].number()) : *shape[at].number();
-        }
+        if (at < shape.size()) at_most(shape[at]);
+      } else if ((node.is("GatherND") || node.is("ScatterND")) && use.index == 1) {
+        // A tuple of indices; the smallest dimension is right for all of them.
+        for (const ir::Dimension& dim : shape_of(node.input(0)).value_or(ir::Shape{})) at_most(dim);
+      } else if (const ir::Function* function = model.find_function(node.domain(), node.op_type(), node.overload())) {
+        if (use.index < function->body->inputs().size()) follow(function->body->inputs()[use.index]);
       } else if (node.is("OneHot") && use.index == 0) {
         if (const auto depth = ir::constant_scalar(node.input(1))) {
-          const auto limit = static_cast<std::int64_t>(*depth);
-          bound = bound ? std::min(*bound, limit) : limit;
+          at_most(static_cast<std::int64_t>(*depth));
         }
       } else if (node.is("Cast") || node.is("Identity") || node.is("Reshape") || node.is("Squeeze") ||
                  node.is("Unsqueeze") || node.is("Flatten") || node.is("Transpose") || node.is("Expand") ||
@@ -57,8 +71,9 @@ std::optional<std::int64_t> index_bound(const ir::Value& start) {
 
 class Maker {
  public:
-  Maker(std::uint64_t seed, int variation)
-      : sizes_(kSizes[static_cast<std::size_t>(variation) % kSizes.size()]),
+  Maker(const ir::Model& model, std::uint64_t seed, int variation)
+      : model_(model),
+        sizes_(kSizes[static_cast<std::size_t>(variation) % kSizes.size()]),
         random_(seed, static_cast<std::uint64_t>(variation)) {}
 
   ir::Datum make(const ir::Value& input, const ir::Type& type) {
@@ -90,7 +105,7 @@ class Maker {
     const auto fill = [&]<typename T>(auto&& draw) {
       for (T& value : result.mutable_data<T>()) value = draw();
     };
-    const std::int64_t below = std::max<std::int64_t>(1, index_bound(input).value_or(2));
+    const std::int64_t below = std::max<std::int64_t>(1, index_bound(model_, input).value_or(2));
     const auto integer = [&](std::int64_t most) {
       return static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(std::min(below, most))));
     };
@@ -137,6 +152,7 @@ class Maker {
     return number.number().value_or(chosen);
   }
 
+  const ir::Model& model_;
   Sizes sizes_;
   Random random_;
   std::map<std::string, std::int64_t> symbols_;
@@ -145,7 +161,7 @@ class Maker {
 }  // namespace
 
 std::vector<ir::NamedDatum> random_inputs(const ir::Model& model, std::uint64_t seed, int variation) {
-  Maker maker(seed, variation);
+  Maker maker(model, seed, variation);
   std::vector<ir::NamedDatum> result;
   for (const ir::Value* input : model.graph->inputs()) {
     if (input->initializer()) continue;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "formats/culprit.h"
 #include "hone/passes/convert_opset.h"
 #include "hone/passes/passes.h"
 #include "hone/shapes/inference.h"
@@ -27,22 +28,16 @@ bool draws_random_numbers(const ir::Model& model) {
   return found;
 }
 
-void set_batch(ir::Model& model, std::int64_t batch) {
-  for (const ir::Value* input : model.graph->inputs()) {
-    if (input->initializer()) continue;
-    if (!input->shape() || input->shape()->empty()) {
-      usage_error("--batch: input {} has no first dimension; name the inputs with --shape", quoted(input->name()));
-    }
-    ir::Shape shape = *input->shape();
-    shape[0] = batch;
-    shapes::set_input_shape(model, input->name(), shape);
-  }
-}
-
-bool set_signature(ir::Model& model, const ConvertOptions& options) {
+bool set_signature(ir::Model& model, const ConvertOptions& options, ConvertResult& result) {
   for (const auto& [input, shape] : options.input_shapes) shapes::set_input_shape(model, input, shape);
   for (const auto& [symbol, value] : options.symbols) shapes::set_symbol(model, symbol, value);
-  if (options.batch) set_batch(model, *options.batch);
+  if (options.batch) {
+    surgery::BatchOptions batch;
+    batch.verify = options.verify != Verify::never;
+    batch.seed = options.verification.seed;
+    batch.tolerance = options.verification.tolerance;
+    result.batch = surgery::set_batch(model, *options.batch, batch);
+  }
   return !options.input_shapes.empty() || !options.symbols.empty() || options.batch;
 }
 
@@ -65,31 +60,44 @@ std::string describe(const std::vector<rewrite::Difference>& differences) {
   return text;
 }
 
-[[noreturn]] void found_wrong(std::string_view culprit, const std::vector<rewrite::Difference>& differences) {
-  fail(ErrorKind::internal, "verification failed{}{}: {}; nothing was written. Please report this, with the model",
-       culprit.empty() ? "" : " after ", culprit, describe(differences));
+[[noreturn]] void found_wrong(std::string_view culprit, const std::vector<rewrite::Difference>& differences,
+                              std::string_view reproducer = "") {
+  fail(ErrorKind::internal, "verification failed{}{}: {}; nothing was written. {}{}", culprit.empty() ? "" : " after ",
+       culprit, describe(differences),
+       reproducer.empty() ? "Please report this, with the model" : "To see it again: ", reproducer);
 }
+
+// Half precision is held to what its type can do, not to the tolerance of exact rewrites: some tens of roundings of 2^-11
+// and 2^-8, one behind the other.
+constexpr double kHalfTolerance = 2e-2, kBfloatTolerance = 1e-1;
 
 }  // namespace
 
 ConvertResult convert(ir::Model& model, const ConvertOptions& options, Observer& observer) {
   ConvertResult result;
   result.nodes_before = ir::total_node_count(*model.graph);
-  result.changed |= set_signature(model, options);
+  result.changed |= set_signature(model, options, result);
 
-  std::vector<const rewrite::Pass*> pipeline =
-      options.pipeline ? rewrite::parse_pipeline(*options.pipeline, passes::list()) : passes::pipeline(options.level);
-  if (!options.precision.empty() && options.precision != "fp32") {
-    const std::string name = options.precision == "fp16" ? "convert-float16" : "";
-    if (name.empty()) usage_error("--precision {} is none of fp32, fp16", quoted(options.precision));
-    for (const rewrite::Pass* pass : rewrite::parse_pipeline(name, passes::list())) pipeline.push_back(pass);
-  }
+  const std::vector<const rewrite::Pass*> pipeline = !options.custom.empty() ? options.custom
+                                                     : options.pipeline
+                                                         ? rewrite::parse_pipeline(*options.pipeline, passes::list())
+                                                         : passes::pipeline(options.level);
   const bool converts_opset = options.opset && *options.opset != model.opset();
-  if (pipeline.empty() && !converts_opset) {
-    result.nodes_after = result.nodes_before;
+  if (pipeline.empty() && !converts_opset && !options.precision) {
+    result.nodes_after = ir::total_node_count(*model.graph);
     return result;
   }
 
+  std::vector<std::vector<ir::NamedDatum>> samples;
+  if (options.samples) samples = options.samples(model);
+  rewrite::VerifyOptions verification = options.verification;
+  verification.inputs.insert(verification.inputs.end(), samples.begin(), samples.end());
+  for (const rewrite::Pass* pass : pipeline) {
+    const double least = pass->name == "convert-float16"    ? kHalfTolerance
+                         : pass->name == "convert-bfloat16" ? kBfloatTolerance
+                                                            : 0;
+    verification.tolerance = std::max(verification.tolerance, least);
+  }
   const bool wanted = options.verify == Verify::always || options.verify_passes || options.bisect ||
                       (options.verify == Verify::automatic && rewrite::is_cheap_to_verify(model));
   result.verified = wanted && !draws_random_numbers(model);
@@ -100,56 +108,71 @@ ConvertResult convert(ir::Model& model, const ConvertOptions& options, Observer&
     convert_version(model, options, observer);
     result.changed = true;
     if ((options.verify_passes || options.bisect) && result.verified) {
-      const auto check = rewrite::verify_equal(*before, model, options.verification);
+      const auto check = rewrite::verify_equal(*before, model, verification);
       if (check.verdict == rewrite::VerifyResult::Verdict::different) found_wrong("--opset", check.differences);
     }
   }
+  std::optional<ir::Model> start;
+  if (result.verified) start = model.clone();
   rewrite::PipelineOptions pipeline_options = options.passes;
   pipeline_options.observer = &observer;
+  const auto trace = [&] {
+    if (converts_opset) {  // not a rewrite of the pipeline: nothing to halve
+      const auto check = rewrite::verify_equal(*before, *start, verification);
+      if (check.verdict == rewrite::VerifyResult::Verdict::different) found_wrong("--opset", check.differences);
+    }
+    const Suspects suspects{*before, *start, pipeline, pipeline_options, verification};
+    const auto culprit = find_culprit(suspects, observer);
+    if (!culprit) return;
+    const std::string again =
+        options.reproducer.empty() ? "" : write_reproducer(options.reproducer, suspects, *culprit);
+    found_wrong(fmt::format("rewrite {} of {} ({})", culprit->application, culprit->applications, culprit->place),
+                culprit->differences, again);
+  };
   if (options.verify_passes && result.verified) {
     pipeline_options.one_pass_at_a_time = true;
     const auto inner = pipeline_options.after_pass;
     pipeline_options.after_pass = [&, inner](std::string_view name, ir::Model& after) {
       if (inner) inner(name, after);
-      const auto check = rewrite::verify_equal(*before, after, options.verification);
-      if (check.verdict == rewrite::VerifyResult::Verdict::different) found_wrong(name, check.differences);
+      const auto check = rewrite::verify_equal(*before, after, verification);
+      if (check.verdict != rewrite::VerifyResult::Verdict::different) return;
+      trace();
+      found_wrong(name, check.differences);
     };
   }
-  std::optional<ir::Model> start;
-  if (options.bisect && result.verified) start = model.clone();
   result.pipeline = rewrite::run_pipeline(model, pipeline, pipeline_options);
   result.changed |= result.pipeline.status == rewrite::Status::changed;
   result.nodes_after = ir::total_node_count(*model.graph);
-  if (!result.verified || !result.changed) return result;
+  if (result.verified && result.changed) {
+    result.verification = rewrite::verify_equal(*before, model, verification);
+    if (result.verification.verdict == rewrite::VerifyResult::Verdict::different) {
+      trace();
+      found_wrong("", result.verification.differences);
+    }
+  }
 
-  rewrite::VerifyOptions verification = options.verification;
-  if (options.precision == "fp16") verification.tolerance = std::max(verification.tolerance, 2e-2);
-  result.verification = rewrite::verify_equal(*before, model, verification);
-  if (result.verification.verdict == rewrite::VerifyResult::Verdict::not_run && options.verify == Verify::always) {
+  if (options.precision) {
+    result.precision = set_precision(model, *options.precision, samples, options.passes.pass, observer);
+    result.changed |= result.precision->lowered > 0;
+    result.nodes_after = ir::total_node_count(*model.graph);
+    // With another signature there is nothing to compare with; the samples were, if there are any.
+    if (result.verified && result.precision->lowered > 0 && !options.precision->convert_signature) {
+      const double least = options.precision->type == ir::ElementType::float16 ? kHalfTolerance : kBfloatTolerance;
+      verification.tolerance = std::max(verification.tolerance, least);
+      result.verification = rewrite::verify_equal(*before, model, verification);
+      if (result.verification.verdict == rewrite::VerifyResult::Verdict::different) {
+        unsupported(
+            "in this precision the results are not those of the model: {}. Ranges are checked with --data, nodes are "
+            "kept in float32 with --keep-fp32 and --max-error, and --verify never takes the model as it is",
+            describe(result.verification.differences));
+      }
+    }
+  }
+  if (result.verified && result.changed && result.verification.verdict == rewrite::VerifyResult::Verdict::not_run &&
+      options.verify == Verify::always) {
     unsupported("verification was asked for and could not be run: {}", result.verification.reason);
   }
-  if (result.verification.verdict != rewrite::VerifyResult::Verdict::different) return result;
-  if (!start) found_wrong("", result.verification.differences);
-
-  // The least number of applications after which the results differ.
-  std::uint64_t good = 0, bad = result.pipeline.applications;
-  std::string culprit = result.pipeline.last_applied;
-  while (bad - good > 1) {
-    const std::uint64_t middle = good + (bad - good) / 2;
-    ir::Model trial = start->clone();
-    rewrite::PipelineOptions limited = options.passes;
-    limited.rewrite_limit = middle;
-    const auto partial = rewrite::run_pipeline(trial, pipeline, limited);
-    const auto check = rewrite::verify_equal(*before, trial, verification);
-    if (check.verdict == rewrite::VerifyResult::Verdict::different) {
-      bad = middle;
-      culprit = partial.last_applied;
-    } else {
-      good = middle;
-    }
-    observer.progress("bisecting", result.pipeline.applications - (bad - good), result.pipeline.applications, culprit);
-  }
-  found_wrong(fmt::format("rewrite {} ({})", bad, culprit), result.verification.differences);
+  return result;
 }
 
 }  // namespace hone::formats

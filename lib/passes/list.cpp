@@ -1,5 +1,6 @@
 // The list: order is the order of the default pipeline. Rules that stand together share one worklist.
 #include "hone/passes/passes.h"
+#include "hone/passes/precision.h"
 #include "passes/rules.h"
 
 namespace hone::passes {
@@ -96,6 +97,8 @@ std::vector<Pass> make_list() {
             "initializers that are graph inputs or outputs"),
       whole("convert-float16", convert_float16, 0, "compute in half precision, inputs and outputs kept (--precision fp16)",
             "delicate operators, values outside the range of half"),
+      whole("convert-bfloat16", convert_bfloat16, 0, "compute in bfloat16, inputs and outputs kept (--precision bf16)",
+            "delicate operators, operators without bfloat16 in the model's opset"),
   };
 }
 

@@ -92,13 +92,16 @@ VerifyResult verify_equal(const ir::Model& before, const ir::Model& after, const
     return result;
   }
   std::optional<exec::Session> rewritten;
-  const int tries = options.inputs.empty() ? options.variations + 4 : static_cast<int>(options.inputs.size());
-  for (int i = 0; i < tries && (!options.inputs.empty() || result.runs < options.variations); ++i) {
+  // Some sizes are none that the model takes: a few more tries than runs.
+  const int given = static_cast<int>(options.inputs.size());
+  const int tries = given + (options.variations > 0 ? options.variations + 4 : 0);
+  int random_runs = 0;
+  for (int i = 0; i < tries && (i < given || random_runs < options.variations); ++i) {
     std::vector<ir::Datum> expected;
     std::vector<ir::NamedDatum> inputs;
     try {
-      inputs = options.inputs.empty() ? exec::random_inputs(before, options.seed, i)
-                                      : options.inputs[static_cast<std::size_t>(i)];
+      inputs = i < given ? options.inputs[static_cast<std::size_t>(i)]
+                         : exec::random_inputs(before, options.seed, i - given);
       expected = original->run(inputs);
     } catch (const Error& error) {
       // Sizes or values the model does not take: its own business.
@@ -109,12 +112,16 @@ VerifyResult verify_equal(const ir::Model& before, const ir::Model& after, const
     if (!rewritten) rewritten.emplace(after, session_options);
     const std::vector<ir::Datum> found = rewritten->run(inputs);
     ++result.runs;
+    random_runs += i >= given;
     for (std::size_t o = 0; o < expected.size(); ++o) {
       if (auto difference = compare(original->output_names()[o], expected[o], found.at(o), options.tolerance)) {
         result.differences.push_back(std::move(*difference));
       }
     }
-    if (!result.differences.empty()) break;
+    if (!result.differences.empty()) {
+      result.inputs = std::move(inputs);
+      break;
+    }
   }
   if (result.runs > 0) {
     result.verdict = result.differences.empty() ? VerifyResult::Verdict::equal : VerifyResult::Verdict::different;

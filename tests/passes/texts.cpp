@@ -94,7 +94,7 @@ TEST_CASE("text tests of passes") {
       }
       CHECK(onnx::to_text(model) == onnx::to_text(parse(each.after, each.opset)));
       rewrite::VerifyOptions verification;
-      if (name == "convert-float16") verification.tolerance = 2e-2;
+      if (name == "convert-float16" || name == "convert-bfloat16") verification.tolerance = 2e-2;
       const auto check = rewrite::verify_equal(before, model, verification);
       INFO(check.reason);
       CHECK(check.verdict == rewrite::VerifyResult::Verdict::equal);

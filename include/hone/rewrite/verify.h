@@ -13,12 +13,13 @@ namespace hone::rewrite {
 
 struct VerifyOptions {
   std::uint64_t seed = 0;
-  int variations = 2;         // sets of random inputs; models with symbolic dimensions get other sizes in each
+  // Sets of random inputs; models with symbolic dimensions get other sizes in each. 0: only `inputs`.
+  int variations = 2;
   // Outputs are equal when |a-b| <= tolerance * max|a| per tensor. 1e-4: what reordered float32 sums of realistic length
   // stay under; integers, booleans and strings must be the same.
   double tolerance = 1e-4;
   bool reference = false;     // reference kernels only: no start-up cost, for tiny models
-  std::vector<std::vector<ir::NamedDatum>> inputs;  // run these instead of random ones, if any
+  std::vector<std::vector<ir::NamedDatum>> inputs;  // run these first, if any
 };
 
 struct Difference {
@@ -32,6 +33,7 @@ struct VerifyResult {
   std::vector<Difference> differences;
   std::string reason;         // why it was not run: what the original raised on every set of inputs
   int runs = 0;
+  std::vector<ir::NamedDatum> inputs;  // those that showed the differences
 };
 
 VerifyResult verify_equal(const ir::Model& before, const ir::Model& after, const VerifyOptions& options = {});
