@@ -211,9 +211,12 @@ class Convolution final : public Kernel {
             target, g.strides, g.dilations, g.before, g.after, attributes);
         finish(entry, pd, dnnl::deconvolution_forward(pd));
       } else {
-        const auto pd = dnnl::convolution_forward::primitive_desc(
-            engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source, weights, entry.bias,
-            target, g.strides, g.dilations, g.before, g.after, attributes);
+        const auto make = [&] {
+          return dnnl::convolution_forward::primitive_desc(
+              engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source, weights, entry.bias,
+              target, g.strides, g.dilations, g.before, g.after, attributes);
+        };
+        const auto pd = choose(make, entry.dims[1]);
         finish(entry, pd, dnnl::convolution_forward(pd));
       }
     } catch (const dnnl::error&) {

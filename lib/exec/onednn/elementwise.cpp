@@ -3,6 +3,7 @@
 //
 // Left to the reference kernel at run time: other element types; two operands that are both row-major (nothing to gain);
 // operands that broadcast in a way oneDNN has no fast code for. Softplus, which oneDNN rounds to 1 % near -10.
+#include <algorithm>
 #include <cstring>
 
 #include "exec/fuse.h"
@@ -202,6 +203,82 @@ std::unique_ptr<Kernel> make_binary(const KernelInfo& info) {
   return std::make_unique<Binary>(info, algorithm);
 }
 
+// PRelu with a constant slope for each channel, or one for all, in the layout of its input.
+class ChannelRelu final : public Kernel {
+ public:
+  ChannelRelu(const KernelInfo& info, const ir::Tensor& slope) : fallback_(info), slope_(slope) {}
+
+  std::string name() const override { return name_; }
+
+  void run(Context& context) override {
+    const Array& x = context.raw_input(0);
+    shapes_.begin_key();
+    shapes_.add(x);
+    Entry* entry = shapes_.find();
+    if (!entry) entry = &shapes_.insert(guarded([&] { return plan(x); }), {x.layout});
+    if (!entry->call) {
+      name_ = "reference";
+      fallback_.run(context);
+      return;
+    }
+    const std::byte* data = x.data;
+    const std::shared_ptr<const Layout> layout = x.layout;
+    const ir::Dims dims = x.dims;
+    Array& out = layout ? context.output_over_with_layout(0, 0, ir::ElementType::float32, dims, layout)
+                        : context.output_over(0, 0, ir::ElementType::float32, dims);
+    entry->call.bind(DNNL_ARG_SRC, entry->desc, data);
+    entry->call.bind(DNNL_ARG_WEIGHTS, entry->slope, entry->packed);
+    entry->call.bind(DNNL_ARG_DST, entry->desc, out.data);
+    entry->call.run();
+  }
+
+ private:
+  struct Entry {
+    Call call;  // empty: the reference kernel takes this shape
+    Desc desc, slope;
+    const void* packed = nullptr;
+  };
+  // Whether the slope has one value a channel: [C, 1, 1 ...], perhaps with a 1 before it.
+  bool is_by_channel(const ir::Dims& dims) const {
+    const ir::Dims& slope = slope_.dims();
+    if (slope.size() + 1 != dims.size() && slope.size() != dims.size()) return false;
+    ir::Dims expected(slope.size(), 1);
+    expected[slope.size() + 1 - dims.size()] = dims[1];
+    return slope == expected;
+  }
+  Entry plan(const Array& x) {
+    Entry entry;
+    if (x.type != ir::ElementType::float32 || x.rank() < 3 || x.rank() > 5 || x.count() == 0 || !is_by_channel(x.dims)) return entry;
+    ir::Dims dims(x.rank(), 1);
+    dims[1] = x.dims[1];
+    entry.desc = desc_of(x);
+    try {
+      const dnnl::prelu_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, entry.desc, any_layout(dims), entry.desc);
+      entry.slope = pd.weights_desc();
+      entry.call = Call(dnnl::prelu_forward(pd));
+      name_ = kernel_name(pd);
+    } catch (const dnnl::error&) {
+      return {};
+    }
+    entry.packed = packed_.get(entry.slope, row_major(dims), [&](std::byte* to) { slope_.read(0, {to, slope_.byte_size()}); });
+    return entry;
+  }
+
+  Fallback fallback_;
+  const ir::Tensor& slope_;
+  PackedWeights packed_;
+  ShapeCache<Entry> shapes_;
+  std::string name_ = "onednn";
+};
+
+std::unique_ptr<Kernel> make_channel_relu(const KernelInfo& info) {
+  const ir::ElementType type = info.input_type(0);
+  if (type != ir::ElementType::float32 && type != ir::ElementType::undefined) return nullptr;
+  const ir::Tensor* slope = info.constant_input(1);
+  if (!slope || slope->type() != ir::ElementType::float32) return nullptr;
+  return std::make_unique<ChannelRelu>(info, *slope);
+}
+
 // Softmax and LogSoftmax along one axis (version 13).
 class Softmax final : public Kernel {
  public:
@@ -354,6 +431,7 @@ constexpr KernelEntry entries[] = {
     {"HardSigmoid", 6, make_unary},
     {"HardSwish", 14, make_unary},
     {"Gelu", 20, make_unary},
+    {"PRelu", 7, make_channel_relu},
     {"Add", 7, make_binary<Algorithm::binary_add>},
     {"Sub", 7, make_binary<Algorithm::binary_sub>},
     {"Mul", 7, make_binary<Algorithm::binary_mul>},

@@ -11,5 +11,6 @@ std::span<const KernelEntry> convolution_kernels();
 std::span<const KernelEntry> elementwise_kernels();
 std::span<const KernelEntry> matmul_kernels();
 std::span<const KernelEntry> pooling_kernels();
+std::span<const KernelEntry> recurrent_kernels();
 
 }  // namespace hone::exec::onednn

@@ -12,6 +12,7 @@ std::span<const std::span<const KernelEntry>> onednn_kernels() {
       onednn::elementwise_kernels(),
       onednn::matmul_kernels(),
       onednn::pooling_kernels(),
+      onednn::recurrent_kernels(),
   };
   return families;
 }

@@ -1,8 +1,10 @@
 // MatMul and Gemm in float32. A constant right-hand matrix is packed once; the rows of a batch on the left are then rows
-// of one large matrix. Batches on both sides broadcast as oneDNN has it.
+// of one large matrix. Batches on both sides broadcast as oneDNN has it. Where the CPU has no AVX-512, a product with a
+// constant matrix runs as a convolution of width 1 over rows, for which oneDNN has faster code (1.3 to 2 times, 3.2).
 //
 // Given back to the reference kernel: other element types, empty tensors, alpha or beta that no post-op expresses.
 #include <cstring>
+#include <string_view>
 
 #include "exec/onednn/families.h"
 #include "exec/onednn/post_ops.h"
@@ -161,6 +163,7 @@ class Product final : public Kernel {
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     attributes.set_post_ops(steps);
+    if (weights_ && !transpose_a_ && out.size() == 2 && plan_as_convolution(entry, a_dims, b_sizes, attributes)) return entry;
     try {
       const Desc b = weights_ ? any_layout(b_sizes) : entry.plain_b;
       const dnnl::matmul::primitive_desc pd =
@@ -175,6 +178,37 @@ class Product final : public Kernel {
       return {};
     }
     return entry;
+  }
+
+  // Rows are places, columns channels: row-major memory is what convolutions call channels last.
+  bool plan_as_convolution(Entry& entry, const dnnl::memory::dims& a, const dnnl::memory::dims& b, const dnnl::primitive_attr& attributes) {
+    const std::int64_t rows = a[0], inner = a[1], columns = b[1];
+    // A single row is bound by reading the matrix; few columns don't fill a register.
+    if (rows < 2 || inner < 8 || columns < 8) return false;
+    try {
+      const Desc source({1, inner, rows}, D::f32, dnnl::memory::dims{rows * inner, 1, inner});
+      const Desc target({1, columns, rows}, D::f32, dnnl::memory::dims{rows * columns, 1, columns});
+      const Desc bias = entry.has_bias ? Desc({columns}, D::f32, dnnl::memory::format_tag::x) : Desc();
+      const auto make = [&] {
+        return dnnl::convolution_forward::primitive_desc(engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
+                                                         source, any_layout(std::vector<std::int64_t>{columns, inner, 1}), bias, target, {1},
+                                                         {0}, {0}, {0}, attributes);
+      };
+      const auto pd = choose(make, columns);
+      if (std::string_view(pd.impl_info_str()) != "jit_1x1:avx2") return false;
+      entry.a = source;
+      entry.out = target;
+      entry.bias = bias;
+      entry.b = pd.weights_desc();
+      entry.plain_b = Desc({columns, inner, 1}, D::f32, transpose_b_ ? dnnl::memory::dims{inner, 1, 1} : dnnl::memory::dims{1, columns, 1});
+      entry.scratchpad = pd.scratchpad_desc();
+      entry.scratch = entry.scratchpad.get_size();
+      entry.call = Call(dnnl::convolution_forward(pd));
+      name_ = kernel_name(pd);
+      return true;
+    } catch (const dnnl::error&) {
+      return false;  // the matrix product then
+    }
   }
 
   // One value a column, the same in every row.

@@ -272,6 +272,28 @@ TEST_CASE("onednn: pooling agrees with the reference, after a Conv and alone") {
   }
 }
 
+TEST_CASE("onednn: PRelu agrees with the reference, after a Conv and alone") {
+  Random random(6);
+  for (int round = 0; round < 60; ++round) {
+    const std::int64_t channels = between(random, 1, 33), rank = between(random, 1, 2);
+    Dims x = {between(random, 1, 2), channels}, slope = {random.below(6) == 0 ? 1 : channels}, w = {channels, channels};
+    for (std::int64_t i = 0; i < rank; ++i) {
+      x.push_back(between(random, 1, 7));
+      slope.push_back(random.below(6) == 0 ? x.back() : 1);
+      w.push_back(1);
+    }
+    if (random.below(3) == 0) slope.insert(slope.begin(), 1);
+    Model model = empty_model();
+    Graph& graph = *model.graph;
+    std::vector<ir::NamedDatum> feed;
+    Value* value = input(model, feed, "x", normal(random, x));
+    if (random.below(2) == 0) value = graph.insert("Conv", {value, graph.add_initializer("w", normal(random, w))}, 1).output(0);
+    value = graph.insert("PRelu", {value, graph.add_initializer("slope", normal(random, slope))}, 1).output(0);
+    graph.add_output(value);
+    compare(model, feed, fmt::format("PRelu {} by {}", ir::text(x), ir::text(slope)));
+  }
+}
+
 TEST_CASE("onednn: MatMul and Gemm agree with the reference") {
   Random random(4);
   for (int round = 0; round < 200; ++round) {
