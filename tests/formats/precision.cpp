@@ -1,8 +1,7 @@
-#include "hone/formats/convert.h"
-
 #include <catch2/catch.hpp>
 
 #include "hone/data/npy.h"
+#include "hone/formats/convert.h"
 #include "hone/onnx/read.h"
 #include "hone/onnx/write.h"
 #include "hone/passes/passes.h"
@@ -140,9 +139,13 @@ g (float[1,2] x) => (float[1,2] y, float[1,2] z) <float[2,2] w = {100, 200, 300,
 }
 
 TEST_CASE("a bound on the error sends nodes back to float32") {
-  const char* const text = R"(
-g (float[1,2] x) => (float[1,2] y) <float[1,2] a = {1000.3, 2000.7}, float[1,2] b = {-1000.1, -2000.2}> {
-  s = Add(x, a)  y = Add(s, b) })";
+  // What the two Adds leave is less than half precision can tell at 1000; the Mul loses little.
+  const auto text = [](const std::string& more, const std::string& outputs) {
+    return "g (float[1,2] x) => (float[1,2] y" + outputs +
+           ") <float[1,2] a = {1000.3, 2000.7}, float[1,2] b = {-1000.1, -2000.2}, float c = {1.5}> {\n"
+           "s = Add(x, a) y = Add(s, b) " +
+           more + "}";
+  };
   formats::ConvertOptions options;
   options.level = 0;
   options.precision.emplace();
@@ -150,10 +153,13 @@ g (float[1,2] x) => (float[1,2] y) <float[1,2] a = {1000.3, 2000.7}, float[1,2] 
   options.samples = [](const ir::Model&) {
     return std::vector<std::vector<ir::NamedDatum>>{{{"x", ir::Tensor::of<float>({1, 2}, {0.5, 0.25})}}};
   };
-  ir::Model model = parse(text);
+  ir::Model model = parse(text("z = Mul(x, c) ", ", float[1,2] z"));
   const auto result = formats::convert(model, options, silent());
   CHECK(result.precision->error <= 1e-3);
-  CHECK_FALSE(result.precision->kept.empty());
+  CHECK(result.precision->kept.size() == 2);
+  CHECK(result.precision->lowered == 1);
+  model = parse(text("", ""));
+  CHECK_THROWS_WITH(formats::convert(model, options, silent()), Catch::Contains("every node in float32"));
 }
 
 TEST_CASE("inputs and outputs change their types only when asked") {
