@@ -17,6 +17,7 @@
 #include "hone/support/error.h"
 #include "hone/support/threads.h"
 #include "onnx/emit.h"
+#include "onnx/microsoft.h"
 #include "onnx/registry.h"
 #include "onnx/structure.h"
 
@@ -144,7 +145,7 @@ class Linter {
   void check_graph(const ir::Graph& graph, bool main);
   void check_node(const ir::Node& node);
   void check_arity(const ir::Node& node, const Schema& schema);
-  void check_attributes(const ir::Node& node, const Schema& schema);
+  void check_attributes(const ir::Node& node, const Schema& schema, bool open = false);  // open: it may have others
   void infer();
   void check_types(const ir::Node& node);
   void check_quantization(const ir::Node& node);
@@ -214,7 +215,10 @@ void Linter::check_node(const ir::Node& node) {
   }
   const Schema* schema = find_schema(node.op_type(), node.domain(), opset);
   if (!schema) {
-    if (latest_opset(node.domain()) == 0) {
+    if (const Schema* known = find_microsoft_schema(node.op_type(), node.domain())) {
+      check_arity(node, *known);
+      check_attributes(node, *known, true);
+    } else if (latest_opset(node.domain()) == 0) {
       warning("unknown-domain", &node, "operators of domain {} are not known here", hone::quoted(node.domain()));
     } else {
       warning("unknown-operator", &node, "ONNX has no such operator in opset {} of {}", opset,
@@ -242,7 +246,7 @@ void Linter::check_arity(const ir::Node& node, const Schema& schema) {
     const Parameter& formal = schema.inputs[i];
     const bool needed = formal.option == Parameter::Option::single || static_cast<int>(i) < schema.min_inputs;
     if (needed && !node.input(i) && formal.option != Parameter::Option::optional) {
-      error("missing-input", &node, "input {} ({}) is missing", i, formal.name);
+      error("missing-input", &node, "input {}{} is missing", i, formal.name.empty() ? "" : " (" + formal.name + ")");
     }
   }
   if (node.output_count() < static_cast<std::size_t>(std::max(schema.min_outputs, 0))) {
@@ -258,14 +262,14 @@ int type_of(const ir::Attribute& attribute) {
   return types[attribute.payload.index()];
 }
 
-void Linter::check_attributes(const ir::Node& node, const Schema& schema) {
+void Linter::check_attributes(const ir::Node& node, const Schema& schema, bool open) {
   const std::vector<AttributeSchema>& known = schema.attributes;
   for (const ir::Attribute& attribute : node.attributes()) {
     const auto found = std::find_if(known.begin(), known.end(),
                                     [&](const AttributeSchema& each) { return each.name == attribute.name; });
     if (found == known.end()) {
       // Names like __this are for tools, says ONNX.
-      const bool internal = attribute.name.starts_with("__");
+      const bool internal = open || attribute.name.starts_with("__");
       if (!internal)
         error("unknown-attribute", &node, "the operator has no attribute {}", hone::quoted(attribute.name));
     } else if (const int type = type_of(attribute); type != 0 && found->type != 0 && type != found->type) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "shapes/functions.h"
+#include "shapes/microsoft.h"
 
 namespace hone::shapes {
 namespace {
@@ -138,11 +139,13 @@ void pool(View& view) {
   const Shape* input = view.shape(0);
   if (!input || input->size() < 3) return view.set(0, view.type(0), std::nullopt);
   Shape result(input->size());
+  const bool channels_last = view.node.int_or("channels_last", 0) != 0;  // of com.microsoft's
+  const std::size_t first = channels_last ? 1 : 2, channel = channels_last ? input->size() - 1 : 1;
   result[0] = (*input)[0];
-  result[1] = (*input)[1];
+  result[channel] = (*input)[channel];
   Windows windows;
   if (windows.read(view.node, view.node.ints_or("kernel_shape", {})) && windows.kernel.size() == input->size() - 2) {
-    for (std::size_t i = 0; i < windows.kernel.size(); ++i) result[i + 2] = windows.length((*input)[i + 2], i);
+    for (std::size_t i = 0; i < windows.kernel.size(); ++i) result[i + first] = windows.length((*input)[i + first], i);
   }
   if (view.node.output(1)) view.set(1, ElementType::int64, result);
   view.set(0, view.type(0), std::move(result));
@@ -158,6 +161,9 @@ void global_pool(View& view) {
 }
 
 }  // namespace
+
+void convolution(View& view) { conv(view); }
+void pooling(View& view) { pool(view); }
 
 std::vector<FunctionEntry> contraction_functions() {
   return {{"MatMul", matmul}, {"MatMulInteger", matmul_integer}, {"QLinearMatMul", qlinear_matmul}, {"Gemm", gemm},

@@ -7,6 +7,7 @@
 #include "hone/onnx/schema.h"
 #include "hone/support/error.h"
 #include "shapes/functions.h"
+#include "shapes/microsoft.h"
 
 namespace hone::shapes {
 
@@ -79,16 +80,33 @@ std::optional<std::vector<std::int64_t>> View::ints(std::string_view attribute, 
 
 namespace {
 
-const std::unordered_map<std::string_view, Function>& table() {
+using Table = std::unordered_map<std::string_view, Function>;
+const Table& table() {
   static const auto built = [] {
-    std::unordered_map<std::string_view, Function> result;
+    Table result;
     for (const auto& family :
          {elementwise_functions(), movement_functions(), contraction_functions(), reduction_functions()}) {
       for (const FunctionEntry& entry : family) result.emplace(entry.op_type, entry.function);
     }
+    result.emplace("SimplifiedLayerNormalization", simplified_normalization);
     return result;
   }();
   return built;
+}
+const Table& microsoft_table() {
+  static const auto built = [] {
+    Table result;
+    for (const FunctionEntry& entry : microsoft_functions()) result.emplace(entry.op_type, entry.function);
+    return result;
+  }();
+  return built;
+}
+// Null: ONNX's own inference is asked.
+Function find_function(const ir::Node& node) {
+  if (!node.domain().empty() && node.domain() != "com.microsoft") return nullptr;
+  const Table& functions = node.domain().empty() ? table() : microsoft_table();
+  const auto found = functions.find(node.op_type());
+  return found == functions.end() ? nullptr : found->second;
 }
 
 // The better of what was known and what was inferred, dimension by dimension; nullopt where they contradict.
@@ -242,8 +260,8 @@ bool holds_integers(ElementType type) {
 }  // namespace
 
 void Inference::State::infer(ir::Node& node) {
-  const auto found = node.domain().empty() ? table().find(node.op_type()) : table().end();
-  if (found == table().end()) {
+  const Function function = find_function(node);
+  if (!function) {
     std::vector<ir::Type> types;
     try {
       types = onnx::infer_types(node, model);
@@ -258,7 +276,7 @@ void Inference::State::infer(ir::Node& node) {
   }
   NodeView view(node, opset(node), [this](const ir::Value& value) { return find(value); });
   try {
-    found->second(view);
+    function(view);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::bad_input) throw;  // an attribute of another type
     return;

@@ -32,6 +32,7 @@ struct AttentionProblem {
   T* seen = nullptr;   // [batch, heads, rows, keys]: the scores at the stage `seen_stage`, where asked for
   int seen_stage = 0;  // 0 products, 1 capped, 2 with the bias, 3 probabilities
   bool smooth = false; // the softmax has one more place, of score 0, that takes no value
+  const T* sinks = nullptr;  // the scores of that place, by head
 };
 
 // bias(batch, head, row, values) adds what is added to the scores of a query, minus infinity where a key is hidden. A
@@ -68,7 +69,8 @@ void attend(const AttentionProblem<T>& p, const Bias& bias) {
         show(1);
         std::fill_n(added, p.keys, T{0});
         bias(b, h, first + r, added);
-        T most = hidden, largest = p.smooth ? T{0} : hidden;
+        const T sink = p.sinks ? p.sinks[h] : T{0};
+        T most = hidden, largest = p.smooth ? sink : hidden;
         for (std::int64_t i = 0; i < p.keys; ++i) {
           most = std::max(most, added[i]);
           s[i] += added[i];
@@ -78,7 +80,7 @@ void attend(const AttentionProblem<T>& p, const Bias& bias) {
         if (most == hidden || (largest == hidden && !std::any_of(s, s + p.keys, [](T x) { return x != x; }))) {
           std::fill_n(s, p.keys, T{0});
         } else {
-          double sum = p.smooth ? static_cast<double>(std::exp(-largest)) : 0;
+          double sum = p.smooth ? static_cast<double>(std::exp(sink - largest)) : 0;
           for (std::int64_t i = 0; i < p.keys; ++i) {
             s[i] = std::exp(s[i] - largest);
             sum += static_cast<double>(s[i]);

@@ -1,8 +1,10 @@
-// Conv, ConvTranspose and Col2Im, over any number of spatial dimensions, grouped or not.
+// Conv, FusedConv, ConvTranspose and Col2Im, over any number of spatial dimensions, grouped or not.
 //
 // An ordinary convolution gathers patches of the input into a matrix, some places at a time, and multiplies; one with one
 // or two channels a group (depthwise) adds up shifted rows; a 1x1 one multiplies the image itself. A transposed
 // convolution multiplies first and adds the patches into the output.
+#include <cmath>
+
 #include "exec/arrays.h"
 #include "exec/reference/gemm.h"
 #include "exec/reference/list.h"
@@ -122,7 +124,9 @@ const Array* optional_bias(Context& context, const Array& in, std::int64_t chann
   return &bias;
 }
 
-void conv(Context& context) {
+// `finish` is called with the result in the type it was computed in.
+template <typename F>
+void conv_then(Context& context, const F& finish) {
   const Array &in = context.input(0), &weights = context.input(1);
   require_type(weights, in.type, "the weight");
   if (weights.rank() != in.rank() || in.rank() < 3) {
@@ -141,7 +145,46 @@ void conv(Context& context) {
     const T* added = bias ? view<T>(context, *bias) : nullptr;
     Result<T> out(context, 0, in.type, dims);
     convolve(window, groups, in.dims[0], from, by, added, out.data());
+    finish(out.data(), dims);
     out.finish();
+  });
+}
+void conv(Context& context) {
+  conv_then(context, [](auto*, const ir::Dims&) {});
+}
+
+// com.microsoft: a tensor of the result's shape is added, then an activation is applied.
+void fused_conv(Context& context) {
+  const ir::Node& node = context.node();
+  const std::string activation = node.string_or("activation", "");
+  const std::vector<float> given = node.floats_or("activation_params", {});
+  const auto parameter = [&](std::size_t i, float fallback) { return i < given.size() ? given[i] : fallback; };
+  conv_then(context, [&]<typename T>(T* values, const ir::Dims& dims) {
+    const std::int64_t count = product(dims);
+    if (context.has_input(3)) {
+      const Array& sum = context.input(3);
+      if (sum.dims != dims) bad_input("Z has the shape {}, not {}", ir::text(sum.dims), ir::text(dims));
+      const T* z = view<T>(context, sum);
+      for (std::int64_t i = 0; i < count; ++i) values[i] += z[i];
+    }
+    const auto apply = [&](const auto& f) { map_range(values, values, count, cheap_grain, f); };
+    const T a = static_cast<T>(parameter(0, activation == "LeakyRelu" ? 0.01f : activation == "HardSigmoid" ? 0.2f : -INFINITY));
+    const T b = static_cast<T>(parameter(1, activation == "HardSigmoid" ? 0.5f : INFINITY));
+    if (activation == "Relu") {
+      apply([](T x) { return x < 0 ? T{0} : x; });
+    } else if (activation == "LeakyRelu") {
+      apply([=](T x) { return x < 0 ? a * x : x; });
+    } else if (activation == "Clip") {
+      apply([=](T x) { return x < a ? a : x > b ? b : x; });
+    } else if (activation == "HardSigmoid") {
+      apply([=](T x) { return std::min(T{1}, std::max(T{0}, a * x + b)); });
+    } else if (activation == "Tanh") {
+      apply([](T x) { return std::tanh(x); });
+    } else if (activation == "Sigmoid") {
+      apply([](T x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); });
+    } else if (!activation.empty()) {
+      bad_input("activation is {}", quoted(activation));
+    }
   });
 }
 
@@ -300,6 +343,7 @@ void col2im(Context& context) {
 
 constexpr KernelEntry entries[] = {
     {"Conv", 1, stateless<conv>},
+    {"FusedConv", 1, stateless<fused_conv>, std::numeric_limits<std::int64_t>::max(), "com.microsoft"},
     {"ConvTranspose", 1, stateless<conv_transpose>},
     {"Col2Im", 18, stateless<col2im>},
 };

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "exec/reference/microsoft/list.h"
+
 namespace hone::exec {
 
 std::span<const std::span<const KernelEntry>> reference_kernels() {
@@ -57,6 +59,14 @@ std::span<const std::span<const KernelEntry>> reference_kernels() {
       tree_kernels(),
       linear_model_kernels(),
       training_kernels(),
+      // Of ONNX Runtime's domain.
+      microsoft_activation_kernels(),
+      microsoft_normalization_kernels(),
+      microsoft_product_kernels(),
+      microsoft_attention_kernels(),
+      microsoft_quantize_kernels(),
+      microsoft_integer_product_kernels(),
+      microsoft_recurrent_kernels(),
   };
   return families;
 }
