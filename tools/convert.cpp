@@ -21,6 +21,7 @@ struct Options {
   formats::ConvertOptions convert;
   std::string verify = "auto";
   std::string passes;
+  bool level_given = false;
   std::int64_t opset = 0;
   std::string batch;
   std::vector<std::string> shapes, dims;
@@ -181,6 +182,10 @@ void run(Options& options, Common& common) {
   convert.verify = parse_verify(options.verify);
   convert.verification.seed = common.seed();
   if (!options.passes.empty()) convert.pipeline = options.passes;
+  if (!convert.passes.pass.target.empty()) {
+    if (options.level_given && convert.level < 3) usage_error("--target is for level 3, and --level says {}", convert.level);
+    convert.level = 3;
+  }
   if (options.opset != 0) convert.opset = options.opset;
   if (!options.batch.empty()) {
     const ir::Dimension batch = ir::Dimension::parse(options.batch);
@@ -215,7 +220,7 @@ void run(Options& options, Common& common) {
   }
   if (options.print_passes) {
     const auto pipeline = convert.pipeline ? rewrite::parse_pipeline(*convert.pipeline, passes::list())
-                                           : passes::pipeline(convert.level);
+                                           : passes::pipeline(convert.level, convert.passes.pass.target);
     for (const rewrite::Pass* pass : pipeline) fmt::print(stderr, "{}\n", pass->name);
   }
 
@@ -236,6 +241,7 @@ void run(Options& options, Common& common) {
     } else {
       recorded.emplace_back("level", std::to_string(convert.level));
     }
+    if (!convert.passes.pass.target.empty()) recorded.emplace_back("target", convert.passes.pass.target);
     if (convert.opset) recorded.emplace_back("opset", std::to_string(*convert.opset));
     if (convert.precision) recorded.emplace_back("precision", options.precision);
     for (const std::string& shape : options.shapes) recorded.emplace_back("shape", shape);
@@ -271,10 +277,13 @@ void add_convert(CLI::App& hone, Common& common) {
   auto options = std::make_shared<Options>();
   CLI::App& command = *hone.add_subcommand("convert", "simplify a model, change its opset, precision or shapes");
   options->files.add_to(command);
-  command.add_option("--level", options->convert.level, "0: write what was read; 1: shapes and dead code; 2: all exact rewrites")
+  command.add_option("--level", options->convert.level, "0: write what was read; 1: shapes and dead code; 2: all exact rewrites; 3: those of a target, too")
       ->check(CLI::Range(0, 3))
       ->capture_default_str();
-  command.add_option("--passes", options->passes, "pass names, comma-separated, instead of a level; see hone passes");
+  CLI::Option* target = command.add_option("--target", options->convert.passes.pass.target,
+                                           "onnxruntime: com.microsoft operators of its CPU provider as well (--level 3)");
+  target->check(CLI::IsMember({"onnxruntime"}));
+  command.add_option("--passes", options->passes, "pass names, comma-separated, instead of a level; see hone passes")->excludes(target);
   command.add_option("--opset", options->opset, "version of the ai.onnx operators to convert to");
   command.add_option("--shape", options->shapes, "fix or free an input's dimensions: x=1,3,224,224 or x=batch,3,224,224")
       ->type_name("INPUT=DIMS");
@@ -345,7 +354,10 @@ void add_convert(CLI::App& hone, Common& common) {
       ->group(group);
   common.add_to(command);
   command.footer("Example: hone convert model.onnx -o - | hone inspect -");
-  command.callback([options, &common] { run(*options, common); });
+  command.callback([options, &common, &command] {
+    options->level_given = command.count("--level") > 0;
+    run(*options, common);
+  });
 }
 
 }  // namespace hone::tools

@@ -81,7 +81,7 @@ ConvertResult convert(ir::Model& model, const ConvertOptions& options, Observer&
   const std::vector<const rewrite::Pass*> pipeline = !options.custom.empty() ? options.custom
                                                      : options.pipeline
                                                          ? rewrite::parse_pipeline(*options.pipeline, passes::list())
-                                                         : passes::pipeline(options.level);
+                                                         : passes::pipeline(options.level, options.passes.pass.target);
   const bool converts_opset = options.opset && *options.opset != model.opset();
   if (pipeline.empty() && !converts_opset && !options.precision) {
     result.nodes_after = ir::total_node_count(*model.graph);

@@ -1,6 +1,10 @@
 // The list: order is the order of the default pipeline. Rules that stand together share one worklist.
 #include "hone/passes/passes.h"
+
+#include <algorithm>
+
 #include "hone/passes/precision.h"
+#include "passes/microsoft.h"
 #include "passes/rules.h"
 
 namespace hone::passes {
@@ -46,8 +50,8 @@ std::vector<Pass> make_list() {
          "targets with two dimensions nobody can name"),
       on("eliminate-slice", {"Slice"}, eliminate_slice, 1, "remove Slices that take everything, merge those of other axes",
          "two Slices of one axis"),
-      on("eliminate-concat", {"Concat"}, eliminate_concat, 1, "remove Concats of one value or of all pieces of a Split",
-         "pieces in another order"),
+      on("eliminate-concat", {"Concat"}, eliminate_concat, 1, "remove Concats of one value, of all pieces of a Split, or in a Concat",
+         "pieces in another order, Concats that others read"),
       on("eliminate-expand", {"Expand"}, eliminate_expand, 1, "remove Expand where nothing changes, or its users broadcast",
          "sizes that no other operand has"),
       on("eliminate-where", {"Where"}, eliminate_where, 1, "replace Where by the one branch it can take",
@@ -72,6 +76,8 @@ std::vector<Pass> make_list() {
          "more than two dimensions"),
       on("fuse-reshape-transpose", {"Reshape"}, fuse_reshape_transpose, 1,
          "turn Reshape, Transpose, Reshape into one Transpose", "a first Reshape that does more than merge dimensions"),
+      on("fuse-gelu", {"Mul", "Gelu"}, fuse_gelu, 3, "recognize Gelu, BiasGelu, FastGelu and QuickGelu of com.microsoft",
+         "types other than float32"),
       on("fuse-scale", {"Mul", "Div"}, fuse_scale, 2, "move a constant factor into the weights of MatMul or Gemm",
          "shared values and weights, factors that enlarge the product"),
       on("fuse-matmul-batch-normalization", {"BatchNormalization"}, fuse_matmul_batch_normalization, 2,
@@ -91,8 +97,17 @@ std::vector<Pass> make_list() {
          "moves that do not make them fewer"),
       whole("share-shapes", share_shapes, 1, "compute every dimension once, from the inputs",
             "dimensions that are not known as expressions"),
+      on("fuse-attention", {"Softmax"}, fuse_attention, 3, "recognize MultiHeadAttention of com.microsoft",
+         "masks by Where, fewer key than query heads, types other than float32"),
+      on("fuse-matmul-nbits", {"MatMul"}, fuse_matmul_nbits, 3,
+         "multiply by codes in blocks as they are: MatMulNBits of com.microsoft", "blocks along other axes, signed 8-bit codes"),
       whole("eliminate-common-subexpressions", eliminate_common_subexpressions, 1,
             "compute once what is computed twice", "random operators, custom domains"),
+      on("fuse-skip-normalization", {"LayerNormalization", "RMSNormalization"}, fuse_skip_normalization, 3,
+         "move the sum before a normalization into SkipLayerNormalization of com.microsoft",
+         "more than three dimensions, operands that broadcast in another than the first"),
+      on("fuse-matmul-transpose", {"MatMul", "FusedMatMul", "Mul", "Div"}, fuse_matmul_transpose, 3,
+         "move Transposes and factors into FusedMatMul of com.microsoft", "permutations of other than the last two dimensions"),
       whole("share-initializers", share_initializers, 1, "keep one of equal initializers",
             "initializers that are graph inputs or outputs"),
       whole("convert-float16", convert_float16, 0, "compute in half precision, inputs and outputs kept (--precision fp16)",
@@ -109,10 +124,11 @@ std::span<const Pass> list() {
   return passes;
 }
 
-std::vector<const Pass*> pipeline(int level) {
+std::vector<const Pass*> pipeline(int level, std::string_view target) {
   std::vector<const Pass*> result;
+  const int highest = target == "onnxruntime" ? level : std::min(level, 2);
   for (const Pass& pass : list()) {
-    if (pass.level > 0 && pass.level <= level) result.push_back(&pass);
+    if (pass.level > 0 && pass.level <= highest) result.push_back(&pass);
   }
   return result;
 }

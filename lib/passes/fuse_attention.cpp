@@ -1,0 +1,200 @@
+// fuse-attention: softmax(scale Q K' + mask) V over heads becomes MultiHeadAttention of com.microsoft, with the Reshapes and
+// Transposes that take heads apart and put them together, the biases of the three projections, and the mask as it is added.
+// Its CPU kernel never lays out heads twice, and without a mask not even the scores in full.
+//
+// A mask of one row for all queries is widened to what the operator takes, once for all layers that share it.
+//
+// Left alone:
+//  1. scores or probabilities that anybody else sees; masks by Where; masks that enlarge the scores;
+//  2. fewer key than query heads; heads that do not come from rows of [batch, length, heads * size], side by side;
+//  3. types other than float32.
+#include <cmath>
+
+#include "hone/rewrite/match.h"
+#include "passes/microsoft.h"
+#include "passes/rules.h"
+#include "passes/values.h"
+
+namespace hone::passes {
+namespace {
+
+using rewrite::Match;
+using rewrite::no;
+
+// x where value is x times numbers, which go into `scale`.
+ir::Value* unscaled(ir::Value* value, double& scale) {
+  for (int step = 0; value && step < 4; ++step) {
+    const ir::Node* node = value->producer();
+    if (!node || (!node->is("Mul") && !node->is("Div"))) return value;
+    bool found = false;
+    for (std::size_t i = node->is("Div") ? 1 : 0; i < 2 && !found; ++i) {
+      const auto number = splat(node->input(i));
+      ir::Value* x = node->input(1 - i);
+      if (!number || !same_shape(x, value)) continue;
+      const double factor = scale * (node->is("Div") ? 1 / *number : *number);
+      if (!std::isnormal(static_cast<float>(factor))) continue;
+      scale = factor;
+      value = x;
+      found = true;
+    }
+    if (!found) return value;
+  }
+  return value;
+}
+
+struct Heads {
+  ir::Value* rows;  // [batch, length, count * size]
+  std::int64_t count, size;
+  ir::Dimension batch, length;
+};
+
+// Of a value [batch, count, length, size], or with the permutation that the caller names.
+std::optional<Heads> heads(ir::Value* value, const Permutation& expected, double& scale) {
+  const ir::Node* transpose = rewrite::producer(unscaled(value, scale), "Transpose");
+  if (!transpose || permutation(*transpose) != expected) return std::nullopt;
+  const ir::Node* reshape = rewrite::producer(unscaled(transpose->input(0), scale), "Reshape");
+  if (!reshape || !reshape->output(0)->shape() || !reshape->input(0)->shape()) return std::nullopt;
+  const ir::Shape &apart = *reshape->output(0)->shape(), &together = *reshape->input(0)->shape();
+  if (apart.size() != 4 || together.size() != 3 || !apart[2].number() || !apart[3].number()) return std::nullopt;
+  if (!provably_equal(apart[0], together[0]) || !provably_equal(apart[1], together[1])) return std::nullopt;
+  if (together[2].number() != *apart[2].number() * *apart[3].number()) return std::nullopt;
+  return Heads{unscaled(reshape->input(0), scale), *apart[2].number(), *apart[3].number(), apart[0], apart[1]};
+}
+
+struct Bindings {
+  Heads q, k, v;
+  double scale;
+  ir::Value* mask;
+  ir::Node* last;  // the Reshape that puts heads together
+};
+
+bool is_or_one(const ir::Dimension& dim, const ir::Dimension& full) {
+  return dim.number() == 1 || provably_equal(dim, full);
+}
+
+Match<Bindings> match(const ir::Node& softmax, std::int64_t opset) {
+  const ir::Value* scores = softmax.input(0);
+  if (!scores->shape() || scores->shape()->size() != 4) return no("not four dimensions");
+  const std::int64_t axis = softmax.int_or("axis", opset >= 13 ? -1 : 1);
+  if (axis != -1 && axis != 3) return no("softmax over another axis");
+  if (softmax.output(0)->element_type() != ir::ElementType::float32) return no("element type");
+
+  // Behind it: a product with the values, heads put together.
+  ir::Node* product = rewrite::sole_user(softmax.output(0), "MatMul");
+  if (!product || product->input(0) != softmax.output(0)) return no("no product with values of its own");
+  ir::Node* transpose = rewrite::sole_user(product->output(0), "Transpose");
+  if (!transpose || permutation(*transpose) != Permutation{0, 2, 1, 3}) return no("heads are not put together");
+  ir::Node* last = rewrite::sole_user(transpose->output(0), "Reshape");
+  if (!last || last->input(0) != transpose->output(0) || &last->graph() != &softmax.graph())
+    return no("heads are not put together");
+  double value_scale = 1;
+  const auto v = heads(product->input(1), {0, 2, 1, 3}, value_scale);
+  if (!v || value_scale != 1) return no("values are no heads side by side");
+
+  // Before it: a mask, a scale, a product of queries and keys.
+  double scale = 1;
+  ir::Value* mask = nullptr;
+  ir::Value* before = softmax.input(0);
+  if (const ir::Node* add = rewrite::sole_producer(before, "Add")) {
+    for (std::size_t i = 0; i < 2; ++i) {
+      double inner = 1;
+      ir::Value* sum = unscaled(add->input(i), inner);
+      if (!rewrite::producer(sum, "MatMul") || !same_shape(sum, before)) continue;
+      before = add->input(i);
+      mask = add->input(1 - i);
+      break;
+    }
+  }
+  if (!before->only_use()) return no("scores that anybody else sees");
+  before = unscaled(before, scale);
+  const ir::Node* scored = rewrite::sole_producer(before, "MatMul");
+  if (!scored) return no("no scores of its own");
+  const auto q = heads(scored->input(0), {0, 2, 1, 3}, scale), k = heads(scored->input(1), {0, 2, 3, 1}, scale);
+  if (!q || !k) return no("queries or keys are no heads side by side");
+  if (q->count != k->count || v->count != k->count || q->size != k->size) return no("fewer key than query heads");
+  if (!provably_equal(q->batch, k->batch) || !provably_equal(q->batch, v->batch) ||
+      !provably_equal(k->length, v->length)) {
+    return no("queries, keys and values of different lengths");
+  }
+  if (mask) {
+    if (!mask->shape() || mask->shape()->size() > 4 || mask->element_type() != ir::ElementType::float32)
+      return no("a mask of unknown shape");
+    ir::Shape shape(4 - mask->shape()->size(), ir::Dimension(1));
+    shape.insert(shape.end(), mask->shape()->begin(), mask->shape()->end());
+    if (!is_or_one(shape[0], q->batch) || !is_or_one(shape[1], q->count) || !is_or_one(shape[2], q->length) ||
+        !is_or_one(shape[3], k->length)) {
+      return no("a mask that enlarges the scores");
+    }
+    if (opset < 15) {  // Shape of one dimension, to widen it
+      if (mask->shape()->size() != 4 || !provably_equal(shape[2], q->length) || !provably_equal(shape[3], k->length))
+        return no("a mask to be widened, before opset 15");
+    }
+  }
+  if (!last->output(0)->shape()) return no("the result's shape is not known");
+  return Bindings{*q, *k, *v, scale, mask, last};
+}
+
+// The mask as [batch or 1, heads or 1, queries, keys].
+ir::Value* widened(rewrite::Rewriter& rewriter, ir::Value* mask, const Bindings& found) {
+  ir::Node& before = *found.last;
+  const auto &rows = found.q.length, &keys = found.k.length;
+  if (mask->shape()->size() == 4 && provably_equal((*mask->shape())[2], rows) &&
+      provably_equal((*mask->shape())[3], keys))
+    return mask;
+  const auto length = [&](const ir::Dimension& dim, ir::Value* of) -> ir::Value* {
+    if (dim.number()) return &rewriter.constant_ints(before, {*dim.number()}, "length");
+    return rewriter.add("Shape", {of}, rewrite::attributes("start", std::int64_t{1}, "end", std::int64_t{2}), before)
+        .output(0);
+  };
+  ir::Value* target = nullptr;
+  if (rows.number() && keys.number()) {
+    target = &rewriter.constant_ints(before, {1, 1, *rows.number(), *keys.number()}, "mask_shape");
+  } else {
+    ir::Value& ones = rewriter.constant_ints(before, {1, 1}, "ones");
+    target = rewriter
+                 .add("Concat", {&ones, length(rows, found.q.rows), length(keys, found.k.rows)},
+                      rewrite::attributes("axis", std::int64_t{0}), before)
+                 .output(0);
+  }
+  return rewriter.add("Expand", {mask, target}, {}, before).output(0);
+}
+
+}  // namespace
+
+Status fuse_attention(ir::Node& softmax, PassContext& context) {
+  rewrite::Rewriter& rewriter = context.rewriter;
+  const auto found = match(softmax, rewriter.opset(softmax));
+  if (!found) return rewriter.decline(softmax, found.reason());
+  if (!takes_microsoft(rewriter, softmax)) return rewriter.decline(softmax, "com.microsoft has no place here");
+  ir::Node& last = *found->last;
+  const ir::Shape shape{found->q.batch, found->q.length, found->v.count * found->v.size},
+      wanted = *last.output(0)->shape();
+  const bool as_rows = provably_same_shape(shape, wanted);
+  const auto target = as_rows ? std::nullopt : reshape_target(shape, wanted);
+  if (!as_rows && !target) return rewriter.decline(softmax, "the result's shape can't be written as a Reshape");
+
+  std::vector<ir::Value*> inputs{found->q.rows, found->k.rows, found->v.rows};
+  const Biased parts[3] = {biased(inputs[0], false), biased(inputs[1], false), biased(inputs[2], false)};
+  ir::Value* bias = nullptr;
+  if (parts[0].x && parts[1].x && parts[2].x) {
+    std::vector<float> all;
+    for (std::size_t i = 0; i < 3; ++i) {
+      const std::vector<float> own = ir::constant(parts[i].bias)->to_floats();
+      all.insert(all.end(), own.begin(), own.end());
+      inputs[i] = parts[i].x;
+    }
+    bias = &rewriter.constant(last, ir::Tensor::vector(all), "qkv_bias");
+  }
+  ir::Value* mask = found->mask ? widened(rewriter, found->mask, *found) : nullptr;
+  if (bias || mask) inputs.push_back(bias);
+  if (mask) inputs.insert(inputs.end(), {nullptr, mask});
+  ir::Node& fused = add_microsoft(
+      rewriter, "MultiHeadAttention", inputs,
+      rewrite::attributes("num_heads", found->q.count, "scale", static_cast<float>(found->scale)), last, &softmax);
+  if (as_rows) return rewriter.replace(last, *fused.output(0));
+  ir::Value& dims = rewriter.constant_ints(last, *target, "shape");
+  ir::Node& reshaped = rewriter.add("Reshape", {fused.output(0), &dims}, {}, last, &last);
+  return rewriter.replace(last, *reshaped.output(0));
+}
+
+}  // namespace hone::passes
