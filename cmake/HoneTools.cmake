@@ -1,7 +1,7 @@
 # The command: one binary, also under one name a tool.
 find_package(CLI11 REQUIRED CONFIG)
 file(GLOB hone_tool_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/*.cpp")
-set(hone_commands convert prune quantize finetune validate run inspect)
+set(hone_commands convert prune quantize finetune validate bench run inspect)
 
 add_executable(hone_tool ${hone_tool_sources})
 set_target_properties(hone_tool PROPERTIES OUTPUT_NAME hone INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")

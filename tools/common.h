@@ -87,6 +87,7 @@ std::pair<std::string, std::string> parse_pair(const std::string& text, const st
 std::vector<std::string> tensor_names(const ir::Model& model, const std::vector<std::string>& texts);
 
 // Each command, one file.
+void add_bench(CLI::App& hone, Common& common);
 void add_convert(CLI::App& hone, Common& common);
 void add_run(CLI::App& hone, Common& common);
 void add_inspect(CLI::App& hone, Common& common);

@@ -77,6 +77,7 @@ int run(int argc, char** argv) {
   add_extract(app, common);
   add_split(app, common);
   add_merge(app, common);
+  add_bench(app, common);
   add_passes(app, common);
 
   // An option that may be repeated takes one word each time: `--gate EXPR MODEL` names a model.

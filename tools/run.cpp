@@ -10,6 +10,7 @@
 #include "hone/data/npy.h"
 #include "hone/exec/random_inputs.h"
 #include "hone/exec/session.h"
+#include "hone/report/trace.h"
 #include "hone/support/error.h"
 #include "hone/support/output.h"
 
@@ -21,7 +22,8 @@ namespace fs = std::filesystem;
 struct Options {
   ModelIn file;
   std::vector<std::string> inputs;
-  std::string input_npz, input_dir, output_npz, output_dir;
+  std::string input_npz, input_dir, output_npz, output_dir, profile;
+  int profile_runs = 3;
   bool random = false, reference = false;
 };
 
@@ -77,11 +79,18 @@ void run(const Options& options, const Common& common) {
   exec::SessionOptions session_options;
   session_options.reference = options.reference;
   session_options.seed = common.seed();
+  session_options.trace = !options.profile.empty();
   exec::Session session(model, session_options);
   std::vector<ir::NamedDatum> inputs;
   for (auto& [name, datum] : given) inputs.push_back({name, std::move(datum)});
   const std::vector<ir::Datum> outputs =
       in_context([&] { return "running " + options.file.input; }, [&] { return session.run(inputs); });
+
+  if (!options.profile.empty()) {
+    // The first run plans and packs; those after it are what a server sees.
+    for (int i = 1; i < options.profile_runs; ++i) session.run_shared(inputs);
+    write_file(options.profile, report::chrome_trace(session));
+  }
 
   const std::vector<std::string>& names = session.output_names();
   if (!options.output_npz.empty()) {
@@ -128,6 +137,10 @@ void add_run(CLI::App& hone, Common& common) {
   command.add_option("--output-dir", options->output_dir, "write output_0.pb ... to a folder")->type_name("DIR");
   command.add_flag("--random-inputs", options->random, "draw inputs that are not given from the model's signature");
   command.add_flag("--reference", options->reference, "reference kernels only");
+  command.add_option("--profile", options->profile, "write a Chrome trace: time, bytes and operations of each node")->type_name("FILE");
+  command.add_option("--profile-runs", options->profile_runs, "runs in the trace; the first one plans")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   common.add_to(command);
   command.footer("Example: hone run model.onnx --input-npz inputs.npz --output-npz outputs.npz");
   command.callback([options, &common] { run(*options, common); });

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "exec/arrays.h"
+#include "exec/flops.h"
 #include "exec/function_call.h"
 #include "exec/fuse.h"
 #include "hone/support/random.h"
@@ -274,9 +275,9 @@ void Program::run_body(Body& body, bool main) {
     check_interrupt();
     Step& step = body.steps[i];
     if (main && options_.profile) {
-      const auto start = std::chrono::steady_clock::now();
+      const auto start = Clock::now();
       run_step(step, main);
-      profile_step(step, i, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      profile_step(step, i, start);
     } else {
       run_step(step, main);
     }
@@ -303,17 +304,30 @@ void Program::run_step(Step& step, bool main) {
   }
 }
 
-void Program::profile_step(Step& step, std::size_t index, double seconds) {
+void Program::profile_step(Step& step, std::size_t index, Clock::time_point start) {
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  const auto array = [&](std::uint32_t at) -> const Array* {
+    return at == no_slot || slots_[at].kind != Slot::Kind::array ? nullptr : &slots_[at].array;
+  };
+  std::uint64_t bytes = 0;
+  std::vector<const ir::Dims*> inputs, outputs;
+  for (const auto& [slots, dims] : {std::pair(&step.inputs, &inputs), std::pair(&step.outputs, &outputs)}) {
+    for (const std::uint32_t at : *slots) {
+      const Array* value = array(at);
+      dims->push_back(value ? &value->dims : nullptr);
+      if (value && value->type != ir::ElementType::string) bytes += value->byte_size();
+    }
+  }
+  const double count = flops(*step.node, inputs, outputs);
   NodeProfile& profile = profile_[index];
   ++profile.runs;
   profile.seconds += seconds;
-  const auto bytes = [&](std::uint32_t at) -> std::uint64_t {
-    if (at == no_slot || slots_[at].kind != Slot::Kind::array) return 0;
-    return slots_[at].array.type == ir::ElementType::string ? 0 : slots_[at].array.byte_size();
-  };
-  for (const std::uint32_t input : step.inputs) profile.bytes += bytes(input);
-  for (const std::uint32_t output : step.outputs) profile.bytes += bytes(output);
+  profile.bytes += bytes;
+  profile.flops += count;
   if (profile.kernel.empty()) profile.kernel = step.kernel->name();
+  if (options_.trace) {
+    trace_.push_back({index, runs_, std::chrono::duration<double>(start - made_).count(), seconds, bytes, count});
+  }
 }
 
 void Program::clear(Slot& slot) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -65,7 +66,7 @@ struct ProgramOptions {
   bool reference = false;
   std::uint64_t seed = 0;
   std::uint64_t max_output_bytes = 0;
-  bool profile = false;
+  bool profile = false, trace = false;
   std::vector<std::string> extra_outputs;  // of the main graph; after the graph's own
   std::vector<std::string> observed;
 };
@@ -97,6 +98,7 @@ class Program {
   std::function<void(std::uint32_t slot, const ir::Tensor& tensor)> observer;
   Arena& arena() { return arena_; }
   std::vector<NodeProfile>& profile() { return profile_; }
+  std::vector<NodeRun>& trace() { return trace_; }
   std::uint32_t step_count() const { return static_cast<std::uint32_t>(main_.steps.size()); }
 
  private:
@@ -109,7 +111,8 @@ class Program {
 
   void run_body(Body& body, bool main);
   void run_step(Step& step, bool main);
-  void profile_step(Step& step, std::size_t index, double seconds);
+  using Clock = std::chrono::steady_clock;
+  void profile_step(Step& step, std::size_t index, Clock::time_point start);
 
   Slot& slot(std::uint32_t index) { return slots_[index]; }
   void clear(Slot& slot);
@@ -133,6 +136,8 @@ class Program {
   std::deque<Slot> unwanted_;          // where outputs go that no slot waits for
   std::size_t unwanted_count_ = 0;
   std::vector<NodeProfile> profile_;
+  std::vector<NodeRun> trace_;
+  Clock::time_point made_ = Clock::now();
   std::uint64_t runs_ = 0;
   bool dirty_ = false;                 // a run did not end well
 };

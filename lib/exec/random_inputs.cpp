@@ -1,8 +1,10 @@
 #include "hone/exec/random_inputs.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_set>
 
 #include "hone/support/error.h"
@@ -71,10 +73,11 @@ std::optional<std::int64_t> index_bound(const ir::Model& model, const ir::Value&
 
 class Maker {
  public:
-  Maker(const ir::Model& model, std::uint64_t seed, int variation)
+  Maker(const ir::Model& model, const RandomInputs& options)
       : model_(model),
-        sizes_(kSizes[static_cast<std::size_t>(variation) % kSizes.size()]),
-        random_(seed, static_cast<std::uint64_t>(variation)) {}
+        sizes_(kSizes[static_cast<std::size_t>(options.variation) % kSizes.size()]),
+        random_(options.seed, static_cast<std::uint64_t>(options.variation)),
+        symbols_(options.sizes) {}
 
   ir::Datum make(const ir::Value& input, const ir::Type& type) {
     switch (type.kind) {
@@ -161,11 +164,39 @@ class Maker {
 }  // namespace
 
 std::vector<ir::NamedDatum> random_inputs(const ir::Model& model, std::uint64_t seed, int variation) {
-  Maker maker(model, seed, variation);
+  return random_inputs(model, {seed, variation, {}, {}});
+}
+
+std::vector<ir::NamedDatum> random_inputs(const ir::Model& model, const RandomInputs& options) {
+  Maker maker(model, options);
   std::vector<ir::NamedDatum> result;
+  std::set<std::string> symbols;
+  std::size_t replaced = 0;
   for (const ir::Value* input : model.graph->inputs()) {
     if (input->initializer()) continue;
-    result.push_back({input->name(), maker.make(*input, input->type())});
+    ir::Type type = input->type();
+    if (const auto shape = options.shapes.find(input->name()); shape != options.shapes.end()) {
+      type.shape = shape->second;
+      ++replaced;
+    }
+    if (type.shape) {
+      for (const ir::Dimension& dim : *type.shape) {
+        if (const auto name = dim.symbol_name()) symbols.emplace(*name);
+      }
+    }
+    result.push_back({input->name(), maker.make(*input, type)});
+  }
+  for (const auto& [name, size] : options.sizes) {
+    if (symbols.contains(name)) continue;
+    std::string known;
+    for (const std::string& each : symbols) known += (known.empty() ? "" : ", ") + quoted(each);
+    usage_error("no input has a dimension {}; the model has {}", quoted(name), known.empty() ? "none that change" : known);
+  }
+  if (replaced < options.shapes.size()) {
+    for (const auto& [name, shape] : options.shapes) {
+      const bool known = std::any_of(result.begin(), result.end(), [&](const auto& each) { return each.name == name; });
+      if (!known) usage_error("the model has no input {} to give a shape to", quoted(name));
+    }
   }
   return result;
 }

@@ -128,7 +128,8 @@ struct Session::State {
     ProgramOptions settings;
     settings.reference = options.reference;
     settings.seed = options.seed;
-    settings.profile = options.profile;
+    settings.profile = options.profile || options.trace;
+    settings.trace = options.trace;
     settings.extra_outputs = options.extra_outputs;
     settings.observed = observed;
     results.clear();
@@ -328,6 +329,7 @@ ir::Tensor& Session::variable(std::string_view name) {
 }
 
 const std::vector<NodeProfile>& Session::profile() const { return state_->program->profile(); }
+const std::vector<NodeRun>& Session::trace() const { return state_->program->trace(); }
 std::uint64_t Session::planned_bytes() const { return state_->planned; }
 
 }  // namespace hone::exec

@@ -128,4 +128,48 @@ Timings time_in_turn(const std::function<void()>& first, const std::function<voi
   return timings;
 }
 
+Timings time_turns(const std::function<void()>& first, const std::function<void()>& second, const TurnOptions& options) {
+  constexpr double turn_seconds = 0.02;
+  constexpr std::size_t most_in_turn = 50, least_runs = 10;
+  double longest = 0;
+  for (int i = 0; i < std::max(options.warm_up, 1); ++i) {
+    check_interrupt();
+    longest = seconds_of(first);
+    if (second) longest = std::max(longest, seconds_of(second));
+  }
+  const auto in_turn = static_cast<std::size_t>(std::clamp(turn_seconds / std::max(longest, 1e-9), 1.0, static_cast<double>(most_in_turn)));
+  const std::size_t dropped = second && in_turn > 1 ? (in_turn + 4) / 5 : 0;
+  Timings timings;
+  double spent[2] = {0, 0};
+  const auto turn = [&](const std::function<void()>& work, std::vector<double>& times, double& sum) {
+    if (!work) return;
+    for (std::size_t i = 0; i < in_turn + dropped; ++i) {
+      check_interrupt();
+      const double seconds = seconds_of(work);
+      sum += seconds;
+      if (i >= dropped) times.push_back(seconds);
+    }
+  };
+  const auto done = [&] {
+    const std::size_t runs = timings.first.size();
+    if (options.runs > 0) return runs >= static_cast<std::size_t>(options.runs);
+    return runs >= least_runs && spent[0] >= options.seconds && (!second || spent[1] >= options.seconds);
+  };
+  for (int i = 0; !done(); ++i) {
+    if (i % 2 == 0) {
+      turn(first, timings.first, spent[0]);
+      turn(second, timings.second, spent[1]);
+    } else {
+      turn(second, timings.second, spent[1]);
+      turn(first, timings.first, spent[0]);
+    }
+  }
+  if (options.runs > 0) {
+    for (std::vector<double>* times : {&timings.first, &timings.second}) {
+      times->resize(std::min(times->size(), static_cast<std::size_t>(options.runs)));
+    }
+  }
+  return timings;
+}
+
 }  // namespace hone::metrics

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "hone/ir/datum.h"
@@ -13,7 +15,16 @@
 
 namespace hone::exec {
 
+struct RandomInputs {
+  std::uint64_t seed = 0;
+  int variation = 0;
+  std::map<std::string, std::int64_t> sizes;       // of symbolic dimensions, by symbol
+  std::map<std::string, ir::Shape> shapes;         // of inputs, in place of what the model declares
+};
+
 // Raises unsupported for inputs that are not tensors, sequences or optionals of tensors.
 std::vector<ir::NamedDatum> random_inputs(const ir::Model& model, std::uint64_t seed, int variation = 0);
+// Raises usage, too, for a symbol or an input that the model does not have.
+std::vector<ir::NamedDatum> random_inputs(const ir::Model& model, const RandomInputs& options);
 
 }  // namespace hone::exec
