@@ -296,6 +296,11 @@ void Program::run_step(Step& step, bool main) {
   try {
     StepContext context(*this, step, main);
     step.kernel->run(context);
+    for (std::size_t i = 0; i < step.outputs.size(); ++i) {
+      if (step.wanted[i] && slots_[step.outputs[i]].kind == Slot::Kind::empty) {
+        bad_input("output {} is used, and the operator makes none", i);
+      }
+    }
   } catch (Error& error) {
     error.prepend(describe(*step.node));
     throw;

@@ -29,6 +29,11 @@ Status eliminate_einsum(ir::Node& einsum, PassContext& context) {
   const std::string result = equation.substr(arrow + 2), operands = equation.substr(0, arrow);
   const std::size_t comma = operands.find(',');
   const std::string a = operands.substr(0, comma);
+  const std::size_t count = 1 + static_cast<std::size_t>(std::count(operands.begin(), operands.end(), ','));
+  if (einsum.input_count() != count) return rewriter.decline(einsum, "more or fewer operands than the equation says");
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!einsum.input(i)) return rewriter.decline(einsum, "an operand is missing");
+  }
   if (has_repeats(a) || has_repeats(result)) return rewriter.decline(einsum, "repeated letter");
   if (comma == std::string::npos) {
     if (a.size() != result.size()) return rewriter.decline(einsum, "sums over a letter");

@@ -42,6 +42,14 @@ std::optional<ir::Tensor> from_elements(const ir::Value& value, const shapes::In
   return ir::Tensor::of<std::int32_t>(*dims, narrow);
 }
 
+std::uint64_t text_size(const ir::Tensor& tensor) {
+  std::uint64_t bytes = 0;
+  if (tensor.is_string() && tensor.string_values()) {
+    for (const std::string& text : *tensor.string_values()) bytes += text.size();
+  }
+  return bytes;
+}
+
 bool only_output_in_use(const ir::Node& node) {
   for (std::size_t i = 1; i < node.output_count(); ++i) {
     if (node.output(i) && node.output(i)->has_uses()) return false;
@@ -61,7 +69,7 @@ Status fold_constants(ir::Node& node, PassContext& context) {
     if (auto known = from_elements(*node.output(0), rewriter.shapes())) return rewriter.fold(node, {std::move(*known)});
   }
   std::vector<std::optional<ir::Datum>> inputs;
-  std::uint64_t input_bytes = 0, freed = 0;
+  std::uint64_t input_bytes = 0, text_bytes = 0, freed = 0;
   for (std::size_t i = 0; i < node.input_count(); ++i) {
     const ir::Value* value = node.input(i);
     if (!value) {
@@ -71,12 +79,15 @@ Status fold_constants(ir::Node& node, PassContext& context) {
     const ir::Tensor* tensor = ir::constant(value);
     if (!tensor) return rewriter.decline(node, "inputs are not all constant");
     input_bytes += tensor->byte_size();
+    text_bytes += text_size(*tensor);
     if (value->only_use()) freed += tensor->byte_size();
     inputs.emplace_back(*tensor);
   }
   for (const ir::Attribute& attribute : node.attributes()) {
     if (!attribute.reference.empty()) return rewriter.decline(node, "an attribute is a function's parameter");
   }
+  // The limit on results counts elements; what is made of long strings is longer still.
+  if (text_bytes > context.options.fold_limit) return rewriter.decline(node, "texts are long");
   if (input_bytes > kInputLimit) return rewriter.decline(node, "inputs are large");
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i]) inputs[i] = ir::Datum(inputs[i]->tensor()->loaded());

@@ -21,6 +21,9 @@ std::string describe(std::string_view rule, const ir::Node& node) {
   return std::string(rule) + " at node " + quoted(node.name()) + " (" + node.op_type() + ")";
 }
 
+// Recurrent nodes often give their last state only.
+bool may_lack_first_output(const ir::Node& node) { return node.is("LSTM") || node.is("GRU") || node.is("RNN"); }
+
 }  // namespace
 
 DriverResult run_rules(Rewriter& rewriter, Worklist& worklist, std::span<const Pass* const> rules,
@@ -61,7 +64,9 @@ DriverResult run_rules(Rewriter& rewriter, Worklist& worklist, std::span<const P
   std::uint64_t steps = 0;
   while (ir::Node* node = worklist.pop()) {
     if ((++steps & 1023) == 0) check_interrupt();
-    const auto found = by_op.find(node->op_type());
+    // Rules of one operator look at the first output. Dead code, and what CSE makes of it, is for the others.
+    const bool headless = (node->output_count() == 0 || !node->output(0)) && !may_lack_first_output(*node);
+    const auto found = headless ? by_op.end() : by_op.find(node->op_type());
     const std::vector<std::size_t>& candidates = found == by_op.end() ? for_all : found->second;
     for (const std::size_t i : candidates) {
       if (result.applications >= limit) return result;

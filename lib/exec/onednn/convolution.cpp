@@ -25,6 +25,7 @@ class Convolution final : public Kernel {
     strides_ = node.ints_or("strides", {});
     dilations_ = node.ints_or("dilations", {});
     pads_ = node.ints_or("pads", {});
+    kernel_ = node.ints_or("kernel_shape", {});
     output_shape_ = node.ints_or("output_shape", {});
     output_padding_ = node.ints_or("output_padding", {});
     auto_pad_ = node.string_or("auto_pad", "NOTSET");
@@ -106,6 +107,10 @@ class Convolution final : public Kernel {
   // Output sizes and pads; false where they don't fit oneDNN.
   bool geometry(const ir::Dims& x, const ir::Dims& w, Geometry& g, ir::Dims& out) const {
     const std::size_t rank = x.size() - 2;
+    if (!are_small(x) || !are_small(w)) return false;
+    if (!attribute_fits(strides_, rank) || !attribute_fits(dilations_, rank) || !attribute_fits(pads_, 2 * rank)) return false;
+    if (!kernel_.empty() && !std::equal(kernel_.begin(), kernel_.end(), w.begin() + 2, w.end())) return false;
+    if (!attribute_fits(output_shape_, rank) || !attribute_fits(output_padding_, rank)) return false;
     out = {x[0], transposed_ ? w[1] * group_ : w[0]};
     for (std::size_t i = 0; i < rank; ++i) {
       const std::int64_t stride = i < strides_.size() ? strides_[i] : 1, dilation = i < dilations_.size() ? dilations_[i] : 1;
@@ -150,7 +155,8 @@ class Convolution final : public Kernel {
   Entry plan(const Array& x, const ir::Dims& w, ir::ElementType weight_type) {
     Entry entry;
     const bool plain_types = x.type == ir::ElementType::float32 && weight_type == ir::ElementType::float32;
-    if (!plain_types || x.rank() < 3 || x.rank() > 5 || w.size() != x.rank() || group_ < 1) return entry;
+    if (!plain_types || x.rank() < 3 || x.rank() > 5 || w.size() != x.rank()) return entry;
+    if (group_ < 1 || group_ > std::numeric_limits<std::int32_t>::max() || !are_small(w)) return entry;
     const std::int64_t channels = x.dims[1];
     if (channels != (transposed_ ? w[0] : w[1] * group_) || w[0] % group_ != 0) return entry;
     Geometry g;
@@ -308,7 +314,7 @@ class Convolution final : public Kernel {
   bool transposed_;
   FusedTail tail_;
   std::int64_t group_ = 1;
-  std::vector<std::int64_t> strides_, dilations_, pads_, output_shape_, output_padding_;
+  std::vector<std::int64_t> strides_, dilations_, pads_, kernel_, output_shape_, output_padding_;
   std::string auto_pad_;
   const ir::Tensor* weights_ = nullptr;
   const ir::Tensor* bias_ = nullptr;

@@ -1,11 +1,25 @@
 // The families of oneDNN kernels that list.cpp names.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <span>
 
 #include "hone/exec/kernel.h"
 
 namespace hone::exec::onednn {
+
+// For sizes and attributes such as strides and pads: whether no arithmetic on them can leave 64 bits. oneDNN takes none
+// larger, and the reference kernels say what is wrong with them.
+inline bool are_small(std::span<const std::int64_t> values) {
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  return std::all_of(values.begin(), values.end(), [](std::int64_t each) { return each >= -most && each <= most; });
+}
+// An attribute that is left out, or has `count` small values.
+inline bool attribute_fits(std::span<const std::int64_t> values, std::size_t count) {
+  return (values.empty() || values.size() == count) && are_small(values);
+}
 
 std::span<const KernelEntry> convolution_kernels();
 std::span<const KernelEntry> elementwise_kernels();

@@ -60,6 +60,8 @@ class Pooling final : public Kernel {
     const std::size_t rank = x.rank() - 2;
     const bool global = kind_ == Kind::global_max || kind_ == Kind::global_average;
     if (!global && window_.size() != rank) return entry;
+    if (!are_small(x.dims) || !are_small(window_)) return entry;
+    if (!attribute_fits(strides_, rank) || !attribute_fits(dilations_, rank) || !attribute_fits(pads_, 2 * rank)) return entry;
     dnnl::memory::dims window, strides, dilations, before, after;
     entry.dims = {x.dims[0], x.dims[1]};
     for (std::size_t i = 0; i < rank; ++i) {

@@ -184,6 +184,9 @@ void dequantize_linear(Context& context) {
     require_same_shape(scale, *zero_point);
   }
   const ElementType type = node.int_or("output_dtype", 0) != 0 ? type_attribute(node, "output_dtype", scale.type) : scale.type;
+  if (type != ElementType::float32 && type != ElementType::float16 && type != ElementType::bfloat16) {
+    bad_input("{} is no type to dequantize to", ir::name(type));
+  }
   const Granularity over(node, in.dims, scale.dims, true);
   const float* scales = view<float>(context, scale);
   const float* zeros = zero_point ? view<float>(context, *zero_point) : nullptr;  // 0 for int32, exact for the rest

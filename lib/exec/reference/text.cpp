@@ -10,9 +10,14 @@
 
 #include "exec/reference/broadcast.h"
 #include "exec/reference/list.h"
+#include "hone/support/buffer.h"
+#include "hone/support/error.h"
 
 namespace hone::exec {
 namespace {
+
+// Far more than models of text make; an ONNX file holds eight times as much.
+constexpr std::uint64_t most_text = std::uint64_t{1} << 28;
 
 void string_concat(Context& context) {
   const Array &a = context.input(0), &b = context.input(1);
@@ -20,6 +25,15 @@ void string_concat(Context& context) {
   require_type(b, ir::ElementType::string, "the second input");
   const ir::Dims dims = broadcast_dims(a.dims, b.dims);
   Array& out = context.output(0, ir::ElementType::string, dims);
+  // Concatenations that each double the text of the one before: no dimension tells.
+  const auto joined = [&](const Array& in) {
+    std::uint64_t bytes = 0;
+    for (const std::string& text : *in.strings) bytes += text.size();
+    return in.count() == 0 ? 0 : bytes * (static_cast<std::uint64_t>(out.count()) / static_cast<std::uint64_t>(in.count()));
+  };
+  const std::uint64_t bytes = joined(a) + joined(b);
+  if (bytes > most_text) fail(ErrorKind::resource_limit, "a result of {} bytes of text, and {} is the limit", bytes, most_text);
+  require_memory(bytes, "a tensor of strings");
   combine(broadcast<2>(dims, {a.dims, b.dims}), a.strings->data(), b.strings->data(), out.strings->data(), costly_grain,
           [](const std::string& x, const std::string& y) { return x + y; });
 }
