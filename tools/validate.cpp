@@ -10,6 +10,7 @@
 #include "hone/support/error.h"
 #include "hone/support/sha256.h"
 #include "hone/support/text.h"
+#include "lint.h"
 
 namespace hone::tools {
 namespace {
@@ -19,6 +20,7 @@ struct Options {
   std::string against, task, scores;
   DataOptions data;
   release::ValidateOptions validate;
+  LintOptions lint;
   double confidence = 0;
 };
 
@@ -45,6 +47,7 @@ report::Report report_of(const release::Validation& validation, const Options& o
 
 void run(Options& options, Common& common) {
   common.apply();
+  if (options.lint.lint) return lint(options.file, options.lint, common);
   if (!options.data.label.empty() && !options.data.given()) usage_error("--label needs --data FILE");
   if (options.confidence > 0) options.validate.confidence = options.confidence;
   if (!options.task.empty()) {
@@ -106,10 +109,12 @@ void add_validate(CLI::App& hone, Common& common) {
   command.add_option("--latency-runs", options->validate.latency_runs, "timed runs of one sample; 0: none")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  options->lint.add_to(command);
   common.add_to(command);
   command.footer(
       "Example: hone validate small.onnx --against trained.onnx --data test.npz --label y \\\n"
-      "           --gate 'accuracy drop <= 0.5pp' --gate 'size <= 200KB'");
+      "           --gate 'accuracy drop <= 0.5pp' --gate 'size <= 200KB'\n"
+      "         hone validate model.onnx --lint --sarif lint.sarif");
   command.callback([options, &common] { run(*options, common); });
 }
 

@@ -74,6 +74,13 @@ void Reader::bind() {
   names_.clear();
 }
 
+// For a value that was not fit to be read, or that nobody makes: an input of the outermost graph. For collecting only.
+ir::Value* Reader::stand_in(ir::Graph& graph, std::string_view name) {
+  ir::Graph* root = &graph;
+  while (root->parent_graph()) root = root->parent_graph();
+  return root->add_input(std::string(name), {});
+}
+
 void Reader::bind_inputs() {
   for (const Link& link : links_) {
     if (link.length == 0) {
@@ -82,9 +89,12 @@ void Reader::bind_inputs() {
     }
     const std::string_view name = std::string_view(names_).substr(link.name, link.length);
     ir::Value* value = link.node->graph().find_in_scope(name);
-    if (!value) {
+    if (!value && broken_.contains(std::string(name))) {
+      value = stand_in(link.node->graph(), name);
+    } else if (!value || undefined_.contains(value)) {
       problem("undefined-input", describe(*link.node),
               fmt::format("input {} is no output of a node, no graph input and no initializer", quoted(name)));
+      if (!value) undefined_.insert(value = stand_in(link.node->graph(), name));
     }
     link.node->set_input(link.slot, value);
   }
@@ -116,8 +126,14 @@ void Reader::order() {
   }
   for (ir::Graph* graph : unsorted) {
     if (graph->sort()) {
-      warn(fmt::format("{}: nodes of graph {} were not in the order in which they can be run; they are now",
-                       printable(source_.name()), quoted(graph->name())));
+      if (options_.problems) {
+        options_.problems->push_back(
+            {"unsorted-nodes", false, "",
+             fmt::format("nodes of graph {} are not in the order in which they can be run", quoted(graph->name()))});
+      } else {
+        warn(fmt::format("{}: nodes of graph {} were not in the order in which they can be run; they are now",
+                         printable(source_.name()), quoted(graph->name())));
+      }
       continue;
     }
     std::string nodes;
@@ -142,7 +158,8 @@ void Reader::bind_outputs(PendingGraph& pending) {
   for (const Range& range : pending.outputs) {
     Declaration output = read_declaration(range);
     ir::Value* value = output.name.empty() ? nullptr : graph.find_in_scope(output.name);
-    if (!value) {
+    if (!value && broken_.contains(output.name)) value = stand_in(graph, output.name);
+    if (!value || undefined_.contains(value)) {
       const ir::Node* parent = graph.parent_node();
       problem("undefined-output", parent ? describe(*parent) : "",
               fmt::format("graph output {} is made by no node", quoted(output.name)));

@@ -18,6 +18,7 @@
 #include "hone/support/threads.h"
 #include "onnx/emit.h"
 #include "onnx/microsoft.h"
+#include "onnx/parse_message.h"
 #include "onnx/registry.h"
 #include "onnx/structure.h"
 
@@ -25,9 +26,12 @@ namespace hone::onnx {
 namespace {
 
 constexpr Rule all_rules[] = {
-    {"bad-attribute", "an attribute has another type than its operator gives it"},
+    {"bad-attribute", "an attribute is damaged, given twice, or of another type than its operator gives it"},
+    {"bad-node", "a node can't be read"},
     {"bad-quantization", "axis or block size of a quantization node don't fit its input"},
     {"bad-scale", "a scale of a quantization node is not a positive number"},
+    {"bad-tensor", "data, shape and type of a tensor don't fit each other"},
+    {"bad-type", "the declared type of a value can't be read"},
     {"cycle", "nodes need each other's results"},
     {"dangling-value-info", "a type is declared for a value that does not exist"},
     {"deep-function", "calls of functions by functions are nested too deep"},
@@ -39,6 +43,7 @@ constexpr Rule all_rules[] = {
     {"duplicate-node-name", "two nodes have one name"},
     {"duplicate-opset", "a domain is imported twice"},
     {"duplicate-output", "two values have one name"},
+    {"external-data", "tensors share bytes of an external file in a way that no writer leaves behind"},
     {"function-arity", "a call of a function has more inputs or outputs than the function"},
     {"function-shadows-operator", "a function has the name of an operator of ONNX"},
     {"huge-function", "inlining the functions would not end in reasonable time"},
@@ -50,6 +55,7 @@ constexpr Rule all_rules[] = {
     {"missing-subgraph", "control flow without its branch or body"},
     {"no-outputs", "the graph has no outputs"},
     {"non-finite-weights", "weights hold NaN or infinity"},
+    {"onnx-checker", "ONNX's own checker refuses the model"},
     {"old-ir-version", "the ir_version is older than the opset allows"},
     {"outer-output", "a subgraph gives out a value of a graph around it"},
     {"output-type", "a graph output is declared with another type than its node makes"},
@@ -65,6 +71,7 @@ constexpr Rule all_rules[] = {
     {"unknown-reference", "an attribute refers to one that the function does not have"},
     {"unnamed-graph", "the graph has no name"},
     {"unreadable", "the file is not what it should be"},
+    {"unsorted-nodes", "nodes come before those whose results they need"},
     {"untyped-input", "a graph input has no type"},
     {"untyped-output", "a graph output has no type"},
     {"unused-initializer", "nobody uses an initializer"},
@@ -144,7 +151,6 @@ class Linter {
   void check_model();
   void check_graph(const ir::Graph& graph, bool main);
   void check_node(const ir::Node& node);
-  void check_arity(const ir::Node& node, const Schema& schema);
   void check_attributes(const ir::Node& node, const Schema& schema, bool open = false);  // open: it may have others
   void infer();
   void check_types(const ir::Node& node);
@@ -216,7 +222,6 @@ void Linter::check_node(const ir::Node& node) {
   const Schema* schema = find_schema(node.op_type(), node.domain(), opset);
   if (!schema) {
     if (const Schema* known = find_microsoft_schema(node.op_type(), node.domain())) {
-      check_arity(node, *known);
       check_attributes(node, *known, true);
     } else if (latest_opset(node.domain()) == 0) {
       warning("unknown-domain", &node, "operators of domain {} are not known here", hone::quoted(node.domain()));
@@ -230,29 +235,7 @@ void Linter::check_node(const ir::Node& node) {
     return error("deprecated-operator", &node, "the operator was withdrawn in opset {}, and the model says {}",
                  schema->since_version, opset);
   }
-  check_arity(node, *schema);
   check_attributes(node, *schema);
-}
-
-void Linter::check_arity(const ir::Node& node, const Schema& schema) {
-  const auto check = [&](std::size_t count, int most, const char* what) {
-    if (count > static_cast<std::size_t>(std::max(most, 0))) {
-      error("wrong-arity", &node, "it has {} {}, and the operator takes no more than {}", count, what, most);
-    }
-  };
-  check(node.input_count(), schema.max_inputs, "inputs");
-  check(node.output_count(), schema.max_outputs, "outputs");
-  for (std::size_t i = 0; i < schema.inputs.size(); ++i) {
-    const Parameter& formal = schema.inputs[i];
-    const bool needed = formal.option == Parameter::Option::single || static_cast<int>(i) < schema.min_inputs;
-    if (needed && !node.input(i) && formal.option != Parameter::Option::optional) {
-      error("missing-input", &node, "input {}{} is missing", i, formal.name.empty() ? "" : " (" + formal.name + ")");
-    }
-  }
-  if (node.output_count() < static_cast<std::size_t>(std::max(schema.min_outputs, 0))) {
-    error("wrong-arity", &node, "it has {} outputs, and the operator gives at least {}", node.output_count(),
-          schema.min_outputs);
-  }
 }
 
 // AttributeProto.AttributeType of a payload, 0 where that can't be said.
@@ -485,7 +468,7 @@ void run_onnx_checker(const ir::Model& model) {
     }
   });
   ::onnx::ModelProto proto;
-  if (!proto.ParseFromString(model_bytes(copy, placements))) {
+  if (!parse_message(proto, model_bytes(copy, placements))) {
     fail(ErrorKind::internal, "protobuf can't read the model that was written");
   }
   ::onnx::checker::CheckerContext context;
@@ -510,6 +493,10 @@ void run_onnx_checker(const ir::Model& model) {
 
 std::span<const Rule> rules() { return all_rules; }
 
+bool has_errors(std::span<const Problem> problems) {
+  return std::any_of(problems.begin(), problems.end(), [](const Problem& problem) { return problem.error; });
+}
+
 std::vector<Problem> lint(const ir::Model& model) {
   Linter linter(model);
   linter.run(true);
@@ -523,6 +510,14 @@ std::vector<Problem> lint_file(const std::string& path, ReadOptions options) {
     const ir::Model model = read(path, options);
     std::vector<Problem> more = lint(model);
     problems.insert(problems.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    if (has_errors(problems)) return problems;
+    // Whatever it knows and we don't.
+    try {
+      run_onnx_checker(model);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::bad_input) throw;
+      problems.push_back({"onnx-checker", true, "", error.message()});
+    }
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::bad_input) throw;
     problems.push_back({"unreadable", true, "", error.message()});

@@ -161,7 +161,7 @@ ir::Model Reader::read() {
           fmt::format("two functions are called {} of domain {}", quoted(function->name), quoted(function->domain)));
     }
   }
-  external_.check();
+  collect("external-data", [] { return ""; }, [&] { external_.check(); });
   return std::move(model_);
 }
 

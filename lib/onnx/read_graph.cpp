@@ -73,8 +73,12 @@ Declaration Reader::read_declaration(Range range) {
     }
     if (fields->number == 2) {
       const auto where = [&] { return "value " + quoted(declaration.name); };
-      declaration.type =
-          in_context(where, [&] { return read_type(source_, fields->payload, options_.max_nesting, dimensions_); });
+      collect(
+          "bad-type", [] { return ""; },
+          [&] {
+            declaration.type = in_context(
+                where, [&] { return read_type(source_, fields->payload, options_.max_nesting, dimensions_); });
+          });
       source_.append(fields->whole, declaration.wire);
       continue;
     }
@@ -112,9 +116,27 @@ void Reader::check_initializer_name(ir::Graph& graph, std::string& name) {
   name = graph.fresh_name(name);
 }
 
+// Of a tensor that is otherwise not fit to be read.
+std::string Reader::name_of_tensor(Range range) {
+  std::string name;
+  for (Fields fields(source_, range, Message::tensor); fields.next();) {
+    if (fields->number == 8) name = wire::text(source_, *fields);
+  }
+  return name;
+}
+
 void Reader::read_initializer(ir::Graph& graph, Range range) {
-  std::optional<NamedTensor> read =
-      in_context([] { return "initializer"; }, [&] { return tensors_.read(std::span(&range, 1), false); });
+  std::optional<NamedTensor> read;
+  bool done = false;
+  const auto where = [&] { return graph.parent_node() ? describe(*graph.parent_node()) : std::string(); };
+  collect("bad-tensor", where, [&] {
+    read = in_context([] { return "initializer"; }, [&] { return tensors_.read(std::span(&range, 1), false); });
+    done = true;
+  });
+  if (!done) {
+    collect("bad-tensor", where, [&] { broken_.insert(name_of_tensor(range)); });
+    return;
+  }
   if (!read) unsupported("an initializer holds floats of 6 bits, which are not supported");
   check_initializer_name(graph, read->name);
   if (ir::Value* value = graph.find(read->name)) {
@@ -145,8 +167,9 @@ void Reader::read_sparse_initializer(ir::Graph& graph, Range range) {
     }
   }
   std::string name;
+  bool done = false;
   const auto where = [&] { return "sparse initializer" + (name.empty() ? "" : ' ' + quoted(name)); };
-  in_context(where, [&] {
+  const auto read_parts = [&] {
     if (values.empty() || indices.empty()) bad_input("it has no {}", values.empty() ? "values" : "indices");
     std::optional<NamedTensor> read = tensors_.read(values, false);
     std::optional<NamedTensor> places = tensors_.read(indices, true);
@@ -157,7 +180,16 @@ void Reader::read_sparse_initializer(ir::Graph& graph, Range range) {
     check_sparse(sparse);
     check_initializer_name(graph, name);
     if (graph.find(name)) bad_input("a graph input has this name, too");
-  });
+    done = true;
+  };
+  collect(
+      "bad-tensor", [] { return ""; }, [&] { in_context(where, read_parts); });
+  if (!done) {
+    if (!values.empty())
+      collect(
+          "bad-tensor", [] { return ""; }, [&] { broken_.insert(name_of_tensor(values[0])); });
+    return;
+  }
   graph.add_sparse_initializer(std::move(name), std::move(sparse), true);
 }
 
@@ -193,8 +225,9 @@ void Reader::read_node(ir::Graph& graph, Range range, int depth) {
   std::string name, op_type, domain, overload, rest;
   bool has_name = false, has_domain = false, has_overload = false;
   std::uint32_t inputs = 0;
+  std::vector<Range> attributes;  // read last, when it is known whose they are
   const auto where = [&] { return describe(name, domain, op_type); };
-  in_context(where, [&] {
+  const auto read_fields = [&] {
     for (Fields fields(source_, range, Message::node); fields.next();) {
       switch (fields->number) {
         case 1: {
@@ -214,7 +247,7 @@ void Reader::read_node(ir::Graph& graph, Range range, int depth) {
           op_type = wire::text(source_, *fields);
           break;
         case 5:
-          node.attributes().push_back(read_attribute(&node, fields->payload, depth));
+          attributes.push_back(fields->payload);
           break;
         case 7:
           domain = wire::text(source_, *fields);
@@ -233,17 +266,41 @@ void Reader::read_node(ir::Graph& graph, Range range, int depth) {
     if (has_name && name.empty()) wire::put_bytes(rest, 3, "");
     if (has_domain && (domain.empty() || domain == "ai.onnx")) wire::put_bytes(rest, 7, domain);
     if (has_overload && overload.empty()) wire::put_bytes(rest, 8, "");
-    std::unordered_set<std::string_view> seen;
-    for (const ir::Attribute& attribute : node.attributes()) {
-      if (node.attributes().size() > 1 && !seen.insert(attribute.name).second) {
-        bad_input("attribute {} is given twice", quoted(attribute.name));
-      }
+  };
+  collect("bad-node", where, [&] {
+    if (options_.problems) {
+      read_fields();
+    } else {
+      in_context(where, read_fields);
     }
   });
   node.set_op(std::move(op_type), std::move(domain), std::move(overload));
   node.set_name(std::move(name));
   node.set_rest(std::move(rest));
   check_import(node);
+  if (!attributes.empty()) read_attributes(node, attributes, depth);
+}
+
+void Reader::read_attributes(ir::Node& node, std::span<const Range> ranges, int depth) {
+  const auto where = [&] { return describe(node); };
+  const auto read = [&](Range range) { node.attributes().push_back(read_attribute(&node, range, depth)); };
+  const auto check_names = [&] {
+    std::unordered_set<std::string_view> seen;
+    for (const ir::Attribute& attribute : node.attributes()) {
+      if (node.attributes().size() > 1 && !seen.insert(attribute.name).second) {
+        bad_input("attribute {} is given twice", quoted(attribute.name));
+      }
+    }
+  };
+  if (options_.problems) {
+    for (const Range range : ranges) collect("bad-attribute", where, [&] { read(range); });
+    collect("bad-attribute", where, check_names);
+  } else {
+    in_context(where, [&] {
+      for (const Range range : ranges) read(range);
+      check_names();
+    });
+  }
 }
 
 enum AttributeType : std::int32_t {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "hone/ir/model.h"
@@ -64,6 +65,17 @@ class Reader {
   };
 
   void problem(const char* rule, const std::string& node, std::string message);
+  // Runs `body`. While problems are collected, a bad_input that leaves it becomes one of them, at `where()`.
+  template <typename Where, typename Body>
+  void collect(const char* rule, Where&& where, Body&& body) {
+    if (!options_.problems) return body();
+    try {
+      body();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::bad_input) throw;
+      problem(rule, where(), error.message());
+    }
+  }
   void warn(const std::string& message) {
     if (options_.observer) options_.observer->message(Level::warning, message);
   }
@@ -74,10 +86,12 @@ class Reader {
   std::unique_ptr<ir::Function> read_function(wire::Range range);
   void read_graph(ir::Graph& graph, std::span<const wire::Range> ranges, int depth);
   void read_input(ir::Graph& graph, wire::Range range, bool main);
+  std::string name_of_tensor(wire::Range range);
   void read_initializer(ir::Graph& graph, wire::Range range);
   void read_sparse_initializer(ir::Graph& graph, wire::Range range);
   void read_output(ir::Node& node, std::string name, const std::function<std::string()>& where);
   void read_node(ir::Graph& graph, wire::Range range, int depth);
+  void read_attributes(ir::Node& node, std::span<const wire::Range> ranges, int depth);
   ir::Attribute read_attribute(ir::Node* node, wire::Range range, int depth);
   void check_attribute(ir::Attribute& attribute, AttributeParts& parts);
   ir::Attribute::Payload read_payload(ir::Node* node, const AttributeParts& parts, int depth);
@@ -85,6 +99,7 @@ class Reader {
   Declaration read_declaration(wire::Range range);
   void check_initializer_name(ir::Graph& graph, std::string& name);
   void check_import(const ir::Node& node);
+  ir::Value* stand_in(ir::Graph& graph, std::string_view name);
 
   void bind();
   void bind_inputs();
@@ -102,6 +117,10 @@ class Reader {
   std::vector<Link> links_;
   std::string names_;
   std::vector<PendingGraph> pending_;
+  // While problems are collected: names of initializers that were not fit to be read, and what stands in for values that
+  // nobody makes, so that one mistake is not reported as many.
+  std::unordered_set<std::string> broken_;
+  std::unordered_set<const ir::Value*> undefined_;
   bool in_function_ = false;
   const std::vector<ir::OpsetImport>* imports_ = nullptr;
 };

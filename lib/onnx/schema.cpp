@@ -17,6 +17,7 @@
 
 #include "hone/support/error.h"
 #include "onnx/emit.h"
+#include "onnx/parse_message.h"
 #include "onnx/parts.h"
 #include "onnx/registry.h"
 #include "onnx/types.h"
@@ -90,7 +91,7 @@ std::unordered_map<std::string, int> version_map(const std::vector<ir::OpsetImpo
 
 template <typename Proto>
 void parse(Proto& proto, const std::string& bytes) {
-  if (!proto.ParseFromString(bytes))
+  if (!parse_message(proto, bytes))
     fail(ErrorKind::internal, "protobuf can't read a {} that was written", proto.GetTypeName());
 }
 
@@ -182,6 +183,33 @@ struct LocalFunctions {
   std::vector<std::unique_ptr<::onnx::FunctionProto>> owned;
 };
 
+// ONNX's inference does not end where the operands of an equation hold anything but letters, blanks and one ellipsis each.
+void check_equation(const ir::Node& node) {
+  const std::string equation = node.string_or("equation", "");
+  const std::string_view operands = std::string_view(equation).substr(0, equation.find("->"));
+  bool ellipsis = false;
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    const char c = operands[i];
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (c == ',') ellipsis = false;
+    if (letter || c == ',' || c == ' ') continue;
+    if (ellipsis || operands.substr(i, 3) != "...") {
+      bad_input("node {} (Einsum): {} is no equation of letters, commas, an ellipsis for each operand and '->'",
+                quoted(node.name()), quoted(equation));
+    }
+    ellipsis = true;
+    i += 2;
+  }
+}
+
+// The node, and all that inference would look at inside it.
+void check_equations(const ir::Node& node) {
+  if (node.is("Einsum")) check_equation(node);
+  node.for_each_subgraph([](const ir::Graph& graph) {
+    for (const ir::Node& inner : graph.nodes()) check_equations(inner);
+  });
+}
+
 class NodeInference {
  public:
   NodeInference(const ir::Node& node, const ir::Model& model) : node_(node), model_(model), proto_(to_proto(node)) {}
@@ -239,6 +267,12 @@ std::vector<ir::Type> NodeInference::run() {
     for (const ir::Value* value : captured) add_type(*value);
   }
   const LocalFunctions functions(model_, local || node_.has_subgraphs());
+  check_equations(node_);
+  if (!functions.by_id.empty()) {
+    for (const auto& function : model_.functions) {
+      for (const ir::Node& inner : function->body->nodes()) check_equations(inner);
+    }
+  }
 
   const bool by_body = schema && !schema->has_type_and_shape_inference_function();
   if (by_body && !schema->HasFunction()) return result;

@@ -1,4 +1,7 @@
-// Checks of control flow, functions and scales that need no schema.
+// Checks of the number of inputs and outputs, of control flow, functions and scales.
+//
+// Left to lint(): types, and attributes. Outputs that are left out though the operator has no way to leave them out are
+// accepted: optimizers write such nodes, and runtimes run them.
 //
 // Functions call each other; every call must end, and inlining all of them must stay within bounds: a chain of functions
 // in which each calls the next one twice is small in the file and endless in every tool that inlines.
@@ -9,8 +12,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "hone/onnx/schema.h"
 #include "hone/support/error.h"
 #include "onnx/registry.h"
+#include "onnx/microsoft.h"
 
 namespace hone::onnx {
 namespace {
@@ -40,10 +45,13 @@ class Checker {
 
   void run() {
     versions_ = &model_.opsets;
+    main_ = true;
     check_graph(*model_.graph);
+    main_ = false;
     for (const auto& function : model_.functions) {
       function_ = function.get();
       versions_ = &function->opsets;
+      schemas_.clear();
       check_function_name();
       check_graph(*function->body);
     }
@@ -72,6 +80,7 @@ class Checker {
 
   void check_graph(const ir::Graph& graph) {
     for (const ir::Node& node : graph.nodes()) {
+      if (const Schema* schema = schema_of(node)) check_arity(node, *schema);
       if (node.domain().empty()) {
         check_standard(node);
       } else if (!functions_.empty()) {
@@ -79,6 +88,44 @@ class Checker {
       }
       if (function_) check_references(node);
       node.for_each_subgraph([&](const ir::Graph& inner) { check_graph(inner); });
+    }
+  }
+
+  // Null where ONNX does not know the operator, or a function stands for it.
+  const Schema* schema_of(const ir::Node& node) {
+    if (!functions_.empty() && functions_.contains({node.domain(), node.op_type(), node.overload()})) return nullptr;
+    if (!node.domain().empty()) {
+      const Schema* schema = find_schema(node.op_type(), node.domain(), version(node.domain()));
+      return schema ? schema : find_microsoft_schema(node.op_type(), node.domain());
+    }
+    // A look-up for each operator instead of each node: what find_schema() costs is felt in a graph of 200,000.
+    const auto [found, is_new] = schemas_.try_emplace(node.op_type());
+    if (is_new) {
+      const std::int64_t opset = versions_->empty() && main_ ? 1 : version("");  // IR versions 1 and 2 name none
+      found->second = find_schema(node.op_type(), "", opset);
+      if (!found->second) found->second = find_microsoft_schema(node.op_type(), "");
+    }
+    return found->second;
+  }
+
+  void check_arity(const ir::Node& node, const Schema& schema) {
+    const auto check_most = [&](std::size_t count, int most, const char* what) {
+      if (count > static_cast<std::size_t>(std::max(most, 0))) {
+        wrong("wrong-arity", &node, "it has {} {}, and the operator takes no more than {}", count, what, most);
+      }
+    };
+    check_most(node.input_count(), schema.max_inputs, "inputs");
+    check_most(node.output_count(), schema.max_outputs, "outputs");
+    for (std::size_t i = 0; i < schema.inputs.size(); ++i) {
+      const Parameter& formal = schema.inputs[i];
+      const bool needed = formal.option == Parameter::Option::single || static_cast<int>(i) < schema.min_inputs;
+      if (needed && formal.option != Parameter::Option::optional && !node.input(i)) {
+        wrong("missing-input", &node, "input {}{} is missing", i, formal.name.empty() ? "" : " (" + formal.name + ")");
+      }
+    }
+    if (node.output_count() < static_cast<std::size_t>(std::max(schema.min_outputs, 0))) {
+      wrong("wrong-arity", &node, "it has {} outputs, and the operator gives at least {}", node.output_count(),
+            schema.min_outputs);
     }
   }
 
@@ -257,6 +304,8 @@ class Checker {
   const Report& report_;
   const ir::Function* function_ = nullptr;
   const std::vector<ir::OpsetImport>* versions_ = nullptr;
+  bool main_ = false;
+  std::unordered_map<std::string_view, const Schema*> schemas_;  // of the ai.onnx domain
   std::unordered_map<FunctionKey, const ir::Function*, FunctionKeyHash> functions_;
   std::unordered_map<const ir::Function*, std::vector<const ir::Function*>> calls_;
 };

@@ -1,4 +1,5 @@
-// What must hold in any model, whatever its operators: control flow has its subgraphs, functions can be inlined.
+// What must hold in any model, so that everything after reading may rely on it: nodes have the inputs and outputs that
+// their operators need, control flow has its subgraphs, functions can be inlined.
 #pragma once
 
 #include <functional>

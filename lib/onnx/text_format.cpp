@@ -17,6 +17,7 @@
 #include "hone/support/buffer.h"
 #include "hone/support/checked.h"
 #include "hone/support/error.h"
+#include "onnx/parse_message.h"
 #include "onnx/parts.h"
 
 namespace hone::onnx {
@@ -85,7 +86,7 @@ ir::Model parse_text(std::string_view text, const std::string& name, const ReadO
 
 std::string to_text(const ir::Model& model) {
   ::onnx::ModelProto proto;
-  if (!proto.ParseFromString(to_bytes(model)))
+  if (!parse_message(proto, to_bytes(model)))
     fail(ErrorKind::internal, "protobuf can't read the model that was written");
   return ::onnx::ProtoToString(proto) + "\n";
 }

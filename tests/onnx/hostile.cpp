@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <random>
 
@@ -792,6 +793,37 @@ TEST_CASE("large graphs take linear time") {  // 50
   node.set_op_type("Sum");
   for (int i = 0; i < 100'000; ++i) node.add_input("x");
   CHECK(seconds([&] { ho::read(File::from_memory(serialize(wide), "m.onnx")); }) < 5);
+}
+
+TEST_CASE("lint goes on after damage, and does not count one mistake twice") {
+  const TemporaryFolder folder;
+  ModelProto model = small_model();
+  GraphProto& g = *model.mutable_graph();
+  add_weight(model).set_raw_data(std::string(12, 'x'));  // of 16
+  TensorProto& untyped = add_weight(model);
+  untyped.set_name("untyped");
+  untyped.clear_data_type();
+  add_node(g, "Relu", {"w"}, {"a"});
+  add_node(g, "Relu", {"untyped"}, {"b"});
+  add_node(g, "Relu", {"none"}, {"c"});
+  add_node(g, "Sigmoid", {"none"}, {"d"});
+  add_node(g, "Tanh", {"late"}, {"e"});
+  add_node(g, "Abs", {"x"}, {"late"});
+  AttributeProto& attribute = add_attribute(add_node(g, "Elu", {"x"}, {"f"}), "alpha", AttributeProto::FLOAT);
+  attribute.set_i(1);
+  folder.write("m.onnx", serialize(model));
+  std::map<std::string, int> counts;
+  for (const ho::Problem& problem : ho::lint_file(folder.path("m.onnx"))) {
+    if (problem.rule == "bad-attribute") {
+      CHECK(problem.node == "node 'n_Elu' (Elu)");
+    }
+    ++counts[problem.rule];
+  }
+  CHECK(counts["bad-tensor"] == 2);
+  CHECK(counts["undefined-input"] == 2);
+  CHECK(counts["missing-input"] == 0);
+  CHECK(counts["bad-attribute"] == 1);
+  CHECK(counts["unsorted-nodes"] == 1);
 }
 
 TEST_CASE("lint of a file says everything at once") {

@@ -386,7 +386,7 @@ class Generator {
     for (int i = static_cast<int>(random_() % 4); i > 0; --i) {
       proto.add_input(chance(15) || scope.empty() ? "" : scope[random_() % scope.size()]);
     }
-    proto.set_op_type(chance(50) ? "Relu" : "Whatever");
+    proto.set_op_type(chance(50) ? "Another" : "Whatever");
     if (chance(40)) proto.set_domain(chance(50) ? "test.domain" : chance(50) ? "ai.onnx" : "");
     if (chance(20)) proto.set_overload(chance(50) ? "" : "o");
     for (int i = static_cast<int>(random_() % 3); i > 0; --i) attribute(*proto.add_attribute(), scope, depth);

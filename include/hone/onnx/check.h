@@ -17,10 +17,13 @@ struct Problem {
   std::string message;
 };
 
+bool has_errors(std::span<const Problem> problems);
+
 // Operators or domains that this build does not know are warnings: they may be what a runtime brings along.
 std::vector<Problem> lint(const ir::Model& model);
-// The same for a file, with all that reading it finds wrong (names, cycles, types). A file that can't be read at all is
-// one problem, "unreadable"; raises io where there is no such file.
+// The same for a file ("-": stdin), with all that reading it finds wrong (tensors, names, cycles, types). Where nothing is
+// an error, ONNX's own checker has the last word. A file that can't be read at all is one problem, "unreadable"; raises io
+// where there is no such file.
 std::vector<Problem> lint_file(const std::string& path, ReadOptions options = {});
 
 // Raises bad_input with the first error of lint() that is not about weights, then of ONNX's own checker on the model
