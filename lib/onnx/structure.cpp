@@ -14,8 +14,8 @@
 
 #include "hone/onnx/schema.h"
 #include "hone/support/error.h"
-#include "onnx/registry.h"
 #include "onnx/microsoft.h"
+#include "onnx/registry.h"
 
 namespace hone::onnx {
 namespace {
