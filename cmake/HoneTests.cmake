@@ -35,6 +35,8 @@ foreach(folder IN LISTS hone_test_folders)
   if(NOT HONE_ONEDNN)
     list(FILTER sources EXCLUDE REGEX "/tests/exec/onednn/")
   endif()
+  # Programs of their own: see HoneFuzzers.cmake.
+  list(FILTER sources EXCLUDE REGEX "/tests/fuzz/programs/")
   if(layer STREQUAL "conformance")
     # A program of its own: see tests/conformance/runner.cpp.
     add_executable(conformance ${sources})

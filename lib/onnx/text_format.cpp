@@ -78,7 +78,13 @@ ir::Model parse_text(std::string_view text, const std::string& name, const ReadO
   const std::string terminated(text);
   ::onnx::OnnxParser parser(terminated.c_str());
   const ::onnx::Common::Status status = parser.Parse(proto);
-  if (!status.IsOK()) bad_input("{}", status.ErrorMessage());
+  if (!status.IsOK()) {
+    // ONNX's message has a line for the place; ours have one line.
+    std::string message = status.ErrorMessage();
+    while (!message.empty() && message.back() == '\n') message.pop_back();
+    for (std::size_t at = 0; (at = message.find('\n', at)) != std::string::npos;) message.replace(at, 1, "; ");
+    bad_input("{}", printable(message));
+  }
   if (!parser.EndOfInput()) bad_input("more text after the end of the model");
   fill_with_zeros(*proto.mutable_graph());
   return read_model(proto.SerializeAsString(), name, options);

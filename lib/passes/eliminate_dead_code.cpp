@@ -80,9 +80,11 @@ Status eliminate_dead_code(PassContext& context) {
   for (const auto& function : model.functions) {
     if (!unused(function)) continue;
     status = Status::changed;
-    ir::for_each_graph(*function->body, [&](ir::Graph& graph) {
-      graph.for_each_value([&](ir::Value& value) { context.rewriter.shapes().forget(value); });
-    });
+    // Node by node, so that whoever keeps a list of nodes hears of it.
+    ir::Graph& body = *function->body;
+    while (!body.outputs().empty()) body.remove_output(body.outputs().size() - 1);
+    while (body.last()) context.rewriter.erase(*body.last());
+    body.for_each_value([&](ir::Value& value) { context.rewriter.shapes().forget(value); });
   }
   std::erase_if(model.functions, unused);
   return status;

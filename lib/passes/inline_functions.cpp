@@ -36,6 +36,15 @@ void bind(ir::Node& node, const ir::Node& call, const ir::Function& function) {
   for (const std::string& name : absent) node.remove_attribute(name);
 }
 
+// Calls in the order in which they are run, those in subgraphs at the place of the node around them: inlining one may
+// take away what only it used, which then has been dealt with. Nesting is capped by the reader.
+void collect_calls(const ir::Model& model, const ir::Graph& graph, std::vector<ir::Node*>& calls) {
+  for (ir::Node& node : graph.nodes()) {
+    if (model.find_function(node.domain(), node.op_type(), node.overload())) calls.push_back(&node);
+    node.for_each_subgraph([&](const ir::Graph& subgraph) { collect_calls(model, subgraph, calls); });
+  }
+}
+
 }  // namespace
 
 Status inline_functions(PassContext& context) {
@@ -44,11 +53,7 @@ Status inline_functions(PassContext& context) {
   if (model.functions.empty()) return Status::unchanged;
   Status status = Status::unchanged;
   std::vector<ir::Node*> calls;
-  ir::for_each_graph(*model.graph, [&](ir::Graph& graph) {
-    for (ir::Node& node : graph.nodes()) {
-      if (model.find_function(node.domain(), node.op_type(), node.overload())) calls.push_back(&node);
-    }
-  });
+  collect_calls(model, *model.graph, calls);
   for (ir::Node* call : calls) {
     const ir::Function& function = *model.find_function(call->domain(), call->op_type(), call->overload());
     const ir::Graph& body = *function.body;

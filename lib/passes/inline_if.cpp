@@ -21,7 +21,8 @@ Status inline_if(ir::Node& node, PassContext& context) {
   return inline_graph(*branch, node, map, 0, context);
 }
 
-Status inline_graph(const ir::Graph& body, ir::Node& node, ir::ValueMap& map, std::size_t skipped, PassContext& context) {
+Status inline_graph(const ir::Graph& body, ir::Node& node, ir::ValueMap& map, std::size_t skipped,
+                    PassContext& context) {
   rewrite::Rewriter& rewriter = context.rewriter;
   ir::Graph& graph = node.graph();
   ir::Node* before = node.previous();
@@ -34,19 +35,23 @@ Status inline_graph(const ir::Graph& body, ir::Node& node, ir::ValueMap& map, st
       });
     });
   }
+  // How the body declares what it gives out, often without a type, says nothing about a value inside a graph; nor for one
+  // that nothing uses. What comes from outside of the body keeps its declaration.
+  for (const ir::Value* given : body.outputs()) {
+    const auto mapped = map.find(given);
+    if (mapped == map.end() || !given->producer()) continue;
+    ir::Value& result = *mapped->second;
+    if (result.type().kind == ir::Type::Kind::unknown) {
+      result.undeclare();
+    } else if (result.is_declared()) {
+      result.declare();
+    }
+  }
   for (std::size_t i = 0; i < node.output_count(); ++i) {
     ir::Value* old = node.output(i);
     if (!old || !old->has_uses()) continue;
     ir::Value* result = body.outputs()[i + skipped];
-    if (const auto mapped = map.find(result); mapped != map.end()) {
-      result = mapped->second;
-      // How the body declares what it gives out, often without a type, says nothing about a value inside a graph.
-      if (result->type().kind == ir::Type::Kind::unknown) {
-        result->undeclare();
-      } else if (result->is_declared()) {
-        result->declare();
-      }
-    }
+    if (const auto mapped = map.find(result); mapped != map.end()) result = mapped->second;
     if (rewriter.replace_value(*old, *result)) continue;
     // A graph output that would lose its name.
     ir::Node& named = rewriter.add("Identity", {result}, {}, node);

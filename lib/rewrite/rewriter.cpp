@@ -40,6 +40,12 @@ bool can_be_renamed_output(const ir::Value& value, const ir::Graph& graph) {
   return &value.graph() == &graph && value.producer() && !value.is_graph_output();
 }
 
+// Before IR version 4 an initializer had to be a graph input too: a new one, which is not, makes it a model of version 4.
+ir::Value* add_constant(ir::Model& model, ir::Graph& graph, std::string name, ir::Tensor tensor) {
+  model.ir_version = std::max<std::int64_t>(model.ir_version, 4);
+  return graph.add_initializer(std::move(name), std::move(tensor));
+}
+
 }  // namespace
 
 Rewriter::Rewriter(ir::Model& model, shapes::Inference& shapes, Worklist* worklist)
@@ -83,7 +89,7 @@ ir::Value& Rewriter::constant(const ir::Node& near, ir::Tensor tensor, std::stri
   }
   const ir::Dims& dims = tensor.dims();
   ir::Type type = ir::Type::tensor(tensor.type(), ir::Shape(dims.begin(), dims.end()));
-  ir::Value* value = graph.add_initializer(std::string(name), std::move(tensor));
+  ir::Value* value = add_constant(model_, graph, std::string(name), std::move(tensor));
   value->set_type(std::move(type));
   ++edits_;
   return *value;
@@ -136,23 +142,16 @@ Status Rewriter::replace(ir::Node& node, ir::Value& value) {
     return Status::changed;
   }
   if (node.is("Identity") && node.input(0) == &value) return Status::unchanged;
-  const std::vector<ir::Value*> before = [&] {
-    std::vector<ir::Value*> result;
-    for (std::size_t i = 0; i < node.input_count(); ++i) result.push_back(node.input(i));
-    return result;
-  }();
   // Users other than the graph output need not go through the Identity.
   std::vector<ir::Node*> users;
   for (const ir::Use& use : old.uses()) users.push_back(use.node);
   old.graph().replace_all_uses(old, value, false);
-  node.set_op("Identity");
-  node.attributes().clear();
-  node.set_input(0, &value);
-  while (node.input_count() > 1) node.remove_input(node.input_count() - 1);
-  for (std::size_t i = node.output_count(); i-- > 1;) node.drop_output(i);
+  ir::Node& identity = add("Identity", {&value}, {}, node, &node);
+  if (!replace_value(old, *identity.output(0))) {
+    fail(ErrorKind::internal, "rewriting node {}: its output can't be renamed", quoted(node.name()));
+  }
   for (ir::Node* user : users) touched(*user);
-  touched(node);
-  for (ir::Value* input : before) erase_unused(input);
+  erase(node);
   return Status::changed;
 }
 
@@ -187,7 +186,7 @@ Status Rewriter::fold(ir::Node& node, const std::vector<ir::Tensor>& tensors) {
       continue;
     }
     const std::string name = old->name();
-    ir::Value* value = node.graph().add_initializer(name, tensors[i]);
+    ir::Value* value = add_constant(model_, node.graph(), name, tensors[i]);
     value->set_type(type);
     replace_value(*old, *value);
     node.graph().exchange_names(*old, *value);

@@ -1,0 +1,22 @@
+# Each tests/fuzz/programs/<name>.cpp becomes one program, <name>. Those with an entry point of libFuzzer get its main,
+# which needs Clang; the others have one.
+file(GLOB hone_fuzz_programs CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/fuzz/programs/*.cpp")
+file(GLOB hone_fuzz_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/fuzz/*.cpp")
+# Test cases stay with test_fuzz.
+list(FILTER hone_fuzz_sources EXCLUDE REGEX "_test\\.cpp$")
+add_library(hone_fuzz STATIC ${hone_fuzz_sources})
+target_link_libraries(hone_fuzz PUBLIC hone::hone hone_compiler)
+target_include_directories(hone_fuzz PUBLIC "${PROJECT_SOURCE_DIR}/tests/fuzz" "${PROJECT_SOURCE_DIR}/lib")
+foreach(source IN LISTS hone_fuzz_programs)
+  get_filename_component(name "${source}" NAME_WE)
+  file(STRINGS "${source}" entry REGEX "LLVMFuzzerTestOneInput")
+  if(entry AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(STATUS "${name} is left out: libFuzzer comes with Clang; use the preset fuzz")
+    continue()
+  endif()
+  add_executable(${name} "${source}")
+  target_link_libraries(${name} PRIVATE hone_fuzz)
+  if(entry)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  endif()
+endforeach()
