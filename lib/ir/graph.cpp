@@ -179,7 +179,11 @@ void Graph::delist_initializer(Value& value) {
 std::string Graph::initializer_name(std::string name, bool exact) const {
   if (!name.empty() && (exact || names_->count(name) == 0)) return name;
   // Sibling subgraphs may have the name, graphs around or inside this one may not.
-  if (!name.empty() && parent_ && !find_in_scope(name)) return name;
+  if (!name.empty() && parent_ && !find_in_scope(name)) {
+    bool inside = false;
+    for_each_graph(*const_cast<Graph*>(this), [&](Graph& graph) { inside |= graph.find(name) != nullptr; });
+    if (!inside) return name;
+  }
   return fresh_name(name);
 }
 

@@ -10,6 +10,8 @@
 #include <onnx/defs/printer.h>
 #include <onnx/onnx_pb.h>
 
+#include <exception>
+#include <new>
 #include <optional>
 #include <unordered_set>
 
@@ -77,7 +79,16 @@ ir::Model parse_text(std::string_view text, const std::string& name, const ReadO
   ::onnx::ModelProto proto;
   const std::string terminated(text);
   ::onnx::OnnxParser parser(terminated.c_str());
-  const ::onnx::Common::Status status = parser.Parse(proto);
+  ::onnx::Common::Status status;
+  try {
+    status = parser.Parse(proto);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {  // numbers that are none: "1e"
+    bad_input("{}", printable(error.what()));
+  }
   if (!status.IsOK()) {
     // ONNX's message has a line for the place; ours have one line.
     std::string message = status.ErrorMessage();
