@@ -166,11 +166,16 @@ void add_defaults(::onnx::NodeProto& node, const ::onnx::OpSchema& schema) {
   }
 }
 
-// The protos of all local functions, by ONNX's way to name them.
+// The protos of the local functions that inference of a node may get to, by ONNX's way to name them. Not of all: a model
+// of thousands would be written out once for each of its calls.
 struct LocalFunctions {
-  LocalFunctions(const ir::Model& model, bool needed) {
-    if (!needed) return;
-    for (const auto& function : model.functions) {
+  LocalFunctions(const ir::Model& model, const ir::Node& node) {
+    if (model.functions.empty()) return;
+    add_callee(model, node);
+    for (std::size_t i = 0; i < reached.size(); ++i) {
+      for (const ir::Node& inner : reached[i]->body->nodes()) add_callee(model, inner);
+    }
+    for (const ir::Function* function : reached) {
       auto proto = std::make_unique<::onnx::FunctionProto>();
       parse(*proto, function_bytes(*function));
       std::string id = function->domain + ":" + function->name;
@@ -179,6 +184,16 @@ struct LocalFunctions {
       owned.push_back(std::move(proto));
     }
   }
+  void add_callee(const ir::Model& model, const ir::Node& node) {
+    const ir::Function* callee = model.find_function(node.domain(), node.op_type(), node.overload());
+    if (callee && seen.insert(callee).second) reached.push_back(callee);
+    node.for_each_subgraph([&](const ir::Graph& graph) {
+      for (const ir::Node& inner : graph.nodes()) add_callee(model, inner);
+    });
+  }
+
+  std::vector<const ir::Function*> reached;
+  std::unordered_set<const ir::Function*> seen;
   ::onnx::shape_inference::ModelLocalFunctionsMap by_id;
   std::vector<std::unique_ptr<::onnx::FunctionProto>> owned;
 };
@@ -266,12 +281,10 @@ std::vector<ir::Type> NodeInference::run() {
     node_.for_each_subgraph([&](const ir::Graph& graph) { collect_captured(node_, graph, captured); });
     for (const ir::Value* value : captured) add_type(*value);
   }
-  const LocalFunctions functions(model_, local || node_.has_subgraphs());
+  const LocalFunctions functions(model_, node_);
   check_equations(node_);
-  if (!functions.by_id.empty()) {
-    for (const auto& function : model_.functions) {
-      for (const ir::Node& inner : function->body->nodes()) check_equations(inner);
-    }
+  for (const ir::Function* function : functions.reached) {
+    for (const ir::Node& inner : function->body->nodes()) check_equations(inner);
   }
 
   const bool by_body = schema && !schema->has_type_and_shape_inference_function();

@@ -11,22 +11,22 @@ TIMEFORMAT='%U %S'
 
 chain() {  # nodes that depend on one another
   awk -v n="$1" 'BEGIN {
-    print "<ir_version: 10, opset_import: [\"\": 21]>\ng (float[2,3] v0) => (v" n ") {"
+    print "<ir_version: 10, opset_import: [\"\": 21]>\ng (float[2,3] v0) => (float[2,3] v" n ") {"
     for (i = 1; i <= n; ++i) print "v" i " = " (i % 3 == 0 ? "Sin" : i % 3 == 1 ? "Cos" : "Atan") " (v" (i - 1) ")"
     print "}" }'
 }
 wide() {  # nodes beside each other, and one that takes them all
   awk -v n="$1" 'BEGIN {
-    print "<ir_version: 10, opset_import: [\"\": 21]>\ng (float[2,3] x) => (y) <float[2,3] c> {"
+    print "<ir_version: 10, opset_import: [\"\": 21]>\ng (float[2,3] x) => (float[2,3] y) <float[2,3] c> {"
     for (i = 1; i <= n; ++i) print "a" i " = Add (x, b" i ")"
     printf "y = Sum (a1"
     for (i = 2; i <= n; ++i) printf ", a%d", i
     print ")\n}" }' | awk -v n="$1" '{ if (/<float\[2,3\] c>/) {
-      printf "g (float[2,3] x"; for (i = 1; i <= n; ++i) printf ", float[2,3] b%d", i; print ") => (y) {" } else print }'
+      printf "g (float[2,3] x"; for (i = 1; i <= n; ++i) printf ", float[2,3] b%d", i; print ") => (float[2,3] y) {" } else print }'
 }
 functions() {  # functions that call each other once, n of them in chains of 50
   awk -v n="$1" 'BEGIN {
-    print "<ir_version: 10, opset_import: [\"\": 21, \"local\": 1]>\ng (float[2,3] x) => (y) {\nt0 = Identity (x)"
+    print "<ir_version: 10, opset_import: [\"\": 21, \"local\": 1]>\ng (float[2,3] x) => (float[2,3] y) {\nt0 = Identity (x)"
     for (i = 0; i < n / 50; ++i) print "t" (i + 1) " = local.f" (i * 50) " (t" i ")"
     print "y = Neg (t" int(n / 50) ")\n}"
     for (i = 0; i < n; ++i) {
