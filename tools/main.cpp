@@ -62,7 +62,7 @@ const CLI::App& deepest(const CLI::App& app) {
 
 int run(int argc, char** argv) {
   Common common;
-  CLI::App app{"Optimize, fine-tune and validate ONNX models: small tools that pipe into each other."};
+  CLI::App app{"Optimize, fine-tune and validate ONNX models: small tools that pipe into each other.", "hone"};
   app.set_version_flag("--version", "hone " + std::string(version()), "print the version");
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "print this help");
