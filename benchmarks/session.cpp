@@ -4,6 +4,8 @@
 // usage: bench_session MODEL INPUTS.npz THREADS [--cpu] [--profile RUNS]
 //   --cpu           CPU time of the process in place of the clock's: for machines that others use, with one thread
 //   --profile RUNS  instead: the nodes that took longest
+#include "hone/exec/session.h"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -15,7 +17,6 @@
 #include <vector>
 
 #include "hone/data/npy.h"
-#include "hone/exec/session.h"
 #include "hone/onnx/read.h"
 #include "hone/support/buffer.h"
 #include "hone/support/error.h"
@@ -54,7 +55,8 @@ int run(int argc, char** argv) {
     std::sort(nodes.begin(), nodes.end(), [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
     for (std::size_t i = 0; i < nodes.size() && i < 40; ++i) {
       std::cout << fmt::format("{:9.1f} us {:5.1f} %  {:20} {:30} {}\n", nodes[i].seconds / profile * 1e6,
-                               100 * nodes[i].seconds / total, nodes[i].node->op_type(), nodes[i].kernel, nodes[i].node->name());
+                               100 * nodes[i].seconds / total, nodes[i].node->op_type(), nodes[i].kernel,
+                               nodes[i].node->name());
     }
     std::cout << fmt::format("{:9.1f} us in {} nodes\n", total / profile * 1e6, nodes.size());
     return 0;

@@ -75,8 +75,9 @@ void Common::add_to(CLI::App& command) {
       ->group(group);
   command.add_option("--seed", seed_, "seed of everything random")->group(group);
   command
-      .add_option("--report", reports_,
-                  "write a report (- for stdout) as json, junit, markdown or github; by default as FILE ends; repeatable")
+      .add_option(
+          "--report", reports_,
+          "write a report (- for stdout) as json, junit, markdown or github; by default as FILE ends; repeatable")
       ->type_name("[FORM=]FILE")
       ->group(group);
   command.add_option("--max-memory", max_memory_, "stop before tensors need more than SIZE, such as 512MB")
@@ -90,7 +91,8 @@ void Common::apply() const {
   set_threads(threads_);
   if (!max_memory_.empty()) {
     const auto bytes = parse_size(max_memory_);
-    if (!bytes || *bytes == 0) usage_error("--max-memory {} is not a size such as 512MB or 2GiB", hone::quoted(max_memory_));
+    if (!bytes || *bytes == 0)
+      usage_error("--max-memory {} is not a size such as 512MB or 2GiB", hone::quoted(max_memory_));
     set_memory_limit(*bytes);
   }
 }
@@ -110,7 +112,8 @@ void Common::write_report(report::Report& report) const {
     const std::string contents = report::render(report, target.form);
     if (target.path != "-") {
       write_file(target.path, contents);
-    } else if (std::fwrite(contents.data(), 1, contents.size(), stdout) != contents.size() || std::fflush(stdout) != 0) {
+    } else if (std::fwrite(contents.data(), 1, contents.size(), stdout) != contents.size() ||
+               std::fflush(stdout) != 0) {
       fail(ErrorKind::io, "writing the report to standard output failed");
     }
   }
@@ -144,7 +147,8 @@ void ModelInOut::add_to(CLI::App& command) {
       .add_option("--external-data", external_data,
                   "keep: where they were; inline: in the model file; external: beside it")
       ->check(CLI::IsMember({"keep", "inline", "external"}));
-  command.add_option("--shard-size", shard_size, "weights beside the model, in files of this size at most, such as 2GB")
+  command
+      .add_option("--shard-size", shard_size, "weights beside the model, in files of this size at most, such as 2GB")
       ->type_name("SIZE");
   command.add_flag("--no-history", no_history, "don't append this run to the model's history");
 }
@@ -167,7 +171,8 @@ void ModelInOut::write(const ir::Model& model) const {
   if (!shard_size.empty()) {
     const auto bytes = parse_size(shard_size);
     if (!bytes || *bytes == 0) usage_error("--shard-size {} is not a size such as 2GB", hone::quoted(shard_size));
-    if (external_data == "inline") usage_error("--shard-size is about external files, and --external-data inline makes none");
+    if (external_data == "inline")
+      usage_error("--shard-size is about external files, and --external-data inline makes none");
     options.shard_size = *bytes;
     options.external_data = onnx::ExternalData::external;
   }

@@ -1,4 +1,6 @@
 // hone convert: simplified ONNX out, for any supported format in.
+#include "hone/formats/convert.h"
+
 #include <fmt/core.h>
 
 #include <regex>
@@ -6,7 +8,6 @@
 #include "common.h"
 #include "data_options.h"
 #include "hone/data/npy.h"
-#include "hone/formats/convert.h"
 #include "hone/onnx/metadata.h"
 #include "hone/passes/passes.h"
 #include "hone/support/error.h"
@@ -60,7 +61,8 @@ std::optional<formats::PrecisionSettings> parse_precision(const Options& options
   // Mixed: float16 as long as the outputs keep three digits, what image and text models are judged by.
   if (options.precision == "mixed" && settings.max_error == 0) settings.max_error = 1e-3;
   if (settings.max_error > 0 && !options.data.given() && options.verify_inputs.empty()) {
-    usage_error("--{} needs --data to measure errors on", options.precision == "mixed" ? "precision mixed" : "max-error");
+    usage_error("--{} needs --data to measure errors on",
+                options.precision == "mixed" ? "precision mixed" : "max-error");
   }
   return settings;
 }
@@ -80,7 +82,8 @@ std::vector<std::vector<ir::NamedDatum>> read_samples(const Options& options, co
   const data::Feed feed(options.data.open(), data::model_inputs(*model.graph), options.data.feed());
   constexpr std::int64_t kBatch = 8;  // small enough for any model, large enough to show what depends on the batch
   const std::int64_t rows = std::min(options.samples, feed.data().rows());
-  for (const data::Batch& batch : data::batches(rows, feed.fixed_batch().value_or(kBatch), feed.fixed_batch().has_value())) {
+  for (const data::Batch& batch :
+       data::batches(rows, feed.fixed_batch().value_or(kBatch), feed.fixed_batch().has_value())) {
     sets.push_back(feed.read(batch.rows));
   }
   return sets;
@@ -92,9 +95,7 @@ bool finish(ir::Model& model, const Options& options, Common& common, Json& repo
   if (options.strip_debug_info || options.strip_doc_strings || !options.strip_metadata.empty()) {
     std::optional<std::regex> keys;
     if (!options.strip_metadata.empty()) keys = parse_regex(options.strip_metadata, "--strip-metadata");
-    const auto matches = [&](std::string_view key) {
-      return keys && std::regex_match(key.begin(), key.end(), *keys);
-    };
+    const auto matches = [&](std::string_view key) { return keys && std::regex_match(key.begin(), key.end(), *keys); };
     onnx::MetadataFilter filter;
     filter.doc_strings = options.strip_debug_info || options.strip_doc_strings;
     filter.model_doc_string = options.strip_doc_strings;
@@ -106,7 +107,9 @@ bool finish(ir::Model& model, const Options& options, Common& common, Json& repo
     changed |= removed.doc_strings > 0 || removed.entries > 0;
     common.say(fmt::format("{} doc strings and {} metadata entries removed, {}", removed.doc_strings, removed.entries,
                            human_bytes(removed.bytes)));
-    report["stripped"] = {{"doc_strings", removed.doc_strings}, {"entries", removed.entries}, {"bytes", removed.bytes},
+    report["stripped"] = {{"doc_strings", removed.doc_strings},
+                          {"entries", removed.entries},
+                          {"bytes", removed.bytes},
                           {"keys", removed.keys}};
   }
   if (!options.order_inputs.empty()) surgery::order_inputs(model, tensor_names(model, options.order_inputs));
@@ -122,7 +125,8 @@ bool finish(ir::Model& model, const Options& options, Common& common, Json& repo
 Json describe_batch(const surgery::BatchResult& batch, Common& common) {
   Json changes = Json::array();
   for (const surgery::BatchChange& change : batch.changes) {
-    changes.push_back({{"node", change.node}, {"op", change.op_type}, {"before", change.before}, {"after", change.after}});
+    changes.push_back(
+        {{"node", change.node}, {"op", change.op_type}, {"before", change.before}, {"after", change.after}});
   }
   if (!batch.not_verified.empty()) {
     common.observer().message(Level::warning, "the new batch was not verified: " + batch.not_verified);
@@ -130,7 +134,10 @@ Json describe_batch(const surgery::BatchResult& batch, Common& common) {
     common.say(fmt::format("batch: {} nodes rewritten; equal to the original, sample by sample, in {} runs",
                            batch.changes.size(), batch.runs));
   }
-  return {{"changes", std::move(changes)}, {"runs", batch.runs}, {"sizes", batch.sizes}, {"not_verified", batch.not_verified}};
+  return {{"changes", std::move(changes)},
+          {"runs", batch.runs},
+          {"sizes", batch.sizes},
+          {"not_verified", batch.not_verified}};
 }
 
 Json describe_precision(const formats::PrecisionReport& precision, Common& common) {
@@ -141,20 +148,30 @@ Json describe_precision(const formats::PrecisionReport& precision, Common& commo
                            hone::quoted(node.value), node.reason));
   }
   for (const auto& value : precision.values) {
-    values.push_back({{"value", value.name}, {"node", value.node}, {"largest", value.largest},
-                      {"overflowing", value.overflowing}, {"flushed", value.flushed}, {"error", value.error}});
+    values.push_back({{"value", value.name},
+                      {"node", value.node},
+                      {"largest", value.largest},
+                      {"overflowing", value.overflowing},
+                      {"flushed", value.flushed},
+                      {"error", value.error}});
   }
   if (precision.lowered == 0) {
-    common.observer().message(Level::warning,
-                              "no node computes in lower precision: none may, or the operators have no such type in the "
-                              "model's opset (--opset)");
+    common.observer().message(
+        Level::warning,
+        "no node computes in lower precision: none may, or the operators have no such type in the "
+        "model's opset (--opset)");
   }
   common.say(precision.samples == 0
                  ? fmt::format("{} nodes in lower precision; give --data to check their ranges", precision.lowered)
-                 : fmt::format("{} nodes in lower precision, {} kept for what {} sets of data show; largest error at an output "
-                               "{:.3g}", precision.lowered, precision.kept.size(), precision.samples, precision.error));
-  return {{"lowered", precision.lowered}, {"samples", precision.samples}, {"error", precision.error},
-          {"kept", std::move(kept)}, {"values", std::move(values)}};
+                 : fmt::format(
+                       "{} nodes in lower precision, {} kept for what {} sets of data show; largest error at an output "
+                       "{:.3g}",
+                       precision.lowered, precision.kept.size(), precision.samples, precision.error));
+  return {{"lowered", precision.lowered},
+          {"samples", precision.samples},
+          {"error", precision.error},
+          {"kept", std::move(kept)},
+          {"values", std::move(values)}};
 }
 
 formats::Verify parse_verify(const std::string& text) {
@@ -183,7 +200,8 @@ void run(Options& options, Common& common) {
   convert.verification.seed = common.seed();
   if (!options.passes.empty()) convert.pipeline = options.passes;
   if (!convert.passes.pass.target.empty()) {
-    if (options.level_given && convert.level < 3) usage_error("--target is for level 3, and --level says {}", convert.level);
+    if (options.level_given && convert.level < 3)
+      usage_error("--target is for level 3, and --level says {}", convert.level);
     convert.level = 3;
   }
   if (options.opset != 0) convert.opset = options.opset;
@@ -225,9 +243,8 @@ void run(Options& options, Common& common) {
   }
 
   ir::Model model = options.files.read(common);
-  formats::ConvertResult result =
-      in_context([&] { return "converting " + options.files.input; },
-                 [&] { return formats::convert(model, convert, common.observer()); });
+  formats::ConvertResult result = in_context([&] { return "converting " + options.files.input; },
+                                             [&] { return formats::convert(model, convert, common.observer()); });
   Json details = Json::object();
   if (result.batch) details["batch"] = describe_batch(*result.batch, common);
   if (result.precision) details["precision"] = describe_precision(*result.precision, common);
@@ -277,40 +294,53 @@ void add_convert(CLI::App& hone, Common& common) {
   auto options = std::make_shared<Options>();
   CLI::App& command = *hone.add_subcommand("convert", "simplify a model, change its opset, precision or shapes");
   options->files.add_to(command);
-  command.add_option("--level", options->convert.level, "0: write what was read; 1: shapes and dead code; 2: all exact rewrites; 3: those of a target, too")
+  command
+      .add_option("--level", options->convert.level,
+                  "0: write what was read; 1: shapes and dead code; 2: all exact rewrites; 3: those of a target, too")
       ->check(CLI::Range(0, 3))
       ->capture_default_str();
-  CLI::Option* target = command.add_option("--target", options->convert.passes.pass.target,
-                                           "onnxruntime: com.microsoft operators of its CPU provider as well (--level 3)");
+  CLI::Option* target =
+      command.add_option("--target", options->convert.passes.pass.target,
+                         "onnxruntime: com.microsoft operators of its CPU provider as well (--level 3)");
   target->check(CLI::IsMember({"onnxruntime"}));
-  command.add_option("--passes", options->passes, "pass names, comma-separated, instead of a level; see hone passes")->excludes(target);
+  command.add_option("--passes", options->passes, "pass names, comma-separated, instead of a level; see hone passes")
+      ->excludes(target);
   command.add_option("--opset", options->opset, "version of the ai.onnx operators to convert to");
-  command.add_option("--shape", options->shapes, "fix or free an input's dimensions: x=1,3,224,224 or x=batch,3,224,224")
+  command
+      .add_option("--shape", options->shapes, "fix or free an input's dimensions: x=1,3,224,224 or x=batch,3,224,224")
       ->type_name("INPUT=DIMS");
   command.add_option("--dim", options->dims, "give a symbolic dimension a size")->type_name("SYMBOL=N");
-  command.add_option("--batch", options->batch,
-                     "first dimension of every input: a number, or a name to make it dynamic; constants that baked it in "
-                     "are rewritten")
+  command
+      .add_option("--batch", options->batch,
+                  "first dimension of every input: a number, or a name to make it dynamic; constants that baked it in "
+                  "are rewritten")
       ->type_name("N|NAME");
-  command.add_option("--verify", options->verify, "run both models on the same inputs: auto (when cheap), always, never")
+  command
+      .add_option("--verify", options->verify, "run both models on the same inputs: auto (when cheap), always, never")
       ->check(CLI::IsMember({"auto", "always", "never"}));
   command.add_option("--fold-limit", options->fold_limit, "largest constant to fold that makes the file grow")
       ->type_name("SIZE");
   command.add_option("--verify-inputs", options->verify_inputs, "one more set of inputs to verify on, by name")
       ->type_name("FILE.npz");
   const std::string lower = "Precision";
-  command.add_option("--precision", options->precision,
-                     "fp16, bf16: weights and computation in half precision; mixed: float16 where --data allow it")
+  command
+      .add_option("--precision", options->precision,
+                  "fp16, bf16: weights and computation in half precision; mixed: float16 where --data allow it")
       ->check(CLI::IsMember({"fp32", "fp16", "bf16", "mixed"}))
       ->group(lower);
-  command.add_option("--io-precision", options->io_precision, "keep: inputs and outputs keep their types; same: they change too")
+  command
+      .add_option("--io-precision", options->io_precision,
+                  "keep: inputs and outputs keep their types; same: they change too")
       ->check(CLI::IsMember({"keep", "same"}))
       ->group(lower);
-  command.add_option("--keep-fp32", options->keep_fp32, "nodes whose name holds, or whose operator is, a match stay in float32")
+  command
+      .add_option("--keep-fp32", options->keep_fp32,
+                  "nodes whose name holds, or whose operator is, a match stay in float32")
       ->type_name("REGEX")
       ->group(lower);
-  command.add_option("--max-error", options->max_error,
-                     "largest error at an output, relative to its largest value, on --data (mixed: 0.001)")
+  command
+      .add_option("--max-error", options->max_error,
+                  "largest error at an output, relative to its largest value, on --data (mixed: 0.001)")
       ->check(CLI::PositiveNumber)
       ->group(lower);
   options->data.add_to(command, false);
@@ -328,11 +358,14 @@ void add_convert(CLI::App& hone, Common& common) {
   command.add_option("--order-outputs", options->order_outputs, "these outputs first, in this order")
       ->type_name("A,B,...")
       ->group(names);
-  command.add_flag("--strip-debug-info", options->strip_debug_info,
-                   "drop exporters' stack traces, scopes and source paths, and doc strings but the model's own")
+  command
+      .add_flag("--strip-debug-info", options->strip_debug_info,
+                "drop exporters' stack traces, scopes and source paths, and doc strings but the model's own")
       ->group(names);
   command.add_flag("--strip-doc-strings", options->strip_doc_strings, "drop all doc strings")->group(names);
-  command.add_option("--strip-metadata", options->strip_metadata, "drop metadata entries whose key matches, wherever they are")
+  command
+      .add_option("--strip-metadata", options->strip_metadata,
+                  "drop metadata entries whose key matches, wherever they are")
       ->type_name("REGEX")
       ->group(names);
   const std::string group = "Looking into passes";
@@ -342,8 +375,9 @@ void add_convert(CLI::App& hone, Common& common) {
       ->group(group);
   command.add_flag("--bisect", options->convert.bisect, "verify, and find the single rewrite that changed the results")
       ->group(group);
-  command.add_option("--reproducer", options->convert.reproducer,
-                     "if a rewrite is found wrong, leave the model before it here, and inputs beside it (.npz)")
+  command
+      .add_option("--reproducer", options->convert.reproducer,
+                  "if a rewrite is found wrong, leave the model before it here, and inputs beside it (.npz)")
       ->type_name("FILE")
       ->group(group);
   command.add_option("--rewrite-limit", options->convert.passes.rewrite_limit, "stop after this many rewrites")

@@ -8,13 +8,12 @@ namespace hone::tools {
 void DataOptions::add_to(CLI::App& command, bool labelled) {
   const std::string group = "Data";
   CLI::Option* data =
-      command.add_option("--data", sources, ".npz, .npy, .csv, .jsonl or IDX; NAME=FILE names a lone array; repeatable")
+      command
+          .add_option("--data", sources, ".npz, .npy, .csv, .jsonl or IDX; NAME=FILE names a lone array; repeatable")
           ->type_name("FILE")
           ->group(group);
   CLI::Option* target =
-      command.add_option("--label", label, "array or column with the labels")
-          ->type_name("NAME")
-          ->group(group);
+      command.add_option("--label", label, "array or column with the labels")->type_name("NAME")->group(group);
   if (labelled) {
     data->required();
     target->required();
@@ -38,8 +37,8 @@ data::Dataset DataOptions::open() const {
 
 data::FeedOptions DataOptions::feed() const {
   data::FeedOptions options;
-  for (const std::string& text : normalize) options.preprocess.insert_or_assign(data::parse_normalize(text).first,
-                                                                                data::parse_normalize(text).second);
+  for (const std::string& text : normalize)
+    options.preprocess.insert_or_assign(data::parse_normalize(text).first, data::parse_normalize(text).second);
   for (const std::string& text : arrays) {
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) usage_error("--array {} is not INPUT=ARRAY", hone::quoted(text));

@@ -1,4 +1,6 @@
 // hone finetune: train or retrain a model on labelled data.
+#include "hone/train/finetune.h"
+
 #include <fmt/core.h>
 
 #include <cmath>
@@ -10,7 +12,6 @@
 #include "hone/report/metrics_log.h"
 #include "hone/report/tensorboard.h"
 #include "hone/support/error.h"
-#include "hone/train/finetune.h"
 #include "hone/train/initialize.h"
 
 namespace hone::tools {
@@ -46,9 +47,8 @@ struct Logs {
   void write(const train::EpochReport& epoch) {
     if (!resumed.empty()) metrics.emplace(resumed, static_cast<std::int64_t>(epoch.step));
     resumed.clear();
-    std::vector<std::pair<std::string, double>> values{{"epoch", static_cast<double>(epoch.epoch)},
-                                                       {"learning_rate", epoch.rate},
-                                                       {"train/loss", epoch.train_loss}};
+    std::vector<std::pair<std::string, double>> values{
+        {"epoch", static_cast<double>(epoch.epoch)}, {"learning_rate", epoch.rate}, {"train/loss", epoch.train_loss}};
     if (epoch.train_accuracy) values.emplace_back("train/accuracy", *epoch.train_accuracy);
     if (epoch.validation_loss) values.emplace_back("validation/loss", *epoch.validation_loss);
     if (epoch.validation_accuracy) values.emplace_back("validation/accuracy", *epoch.validation_accuracy);
@@ -70,14 +70,20 @@ std::string describe(const train::EpochReport& epoch) {
 Json describe(const train::FinetuneResult& result) {
   Json epochs = Json::array(), sparsity = Json::array();
   for (const train::EpochReport& epoch : result.epochs) {
-    epochs.push_back({{"epoch", epoch.epoch}, {"step", epoch.step}, {"learning_rate", epoch.rate},
-                      {"train_loss", number(epoch.train_loss)}, {"train_accuracy", number(epoch.train_accuracy)},
+    epochs.push_back({{"epoch", epoch.epoch},
+                      {"step", epoch.step},
+                      {"learning_rate", epoch.rate},
+                      {"train_loss", number(epoch.train_loss)},
+                      {"train_accuracy", number(epoch.train_accuracy)},
                       {"validation_loss", number(epoch.validation_loss)},
                       {"validation_accuracy", number(epoch.validation_accuracy)}});
   }
   for (const train::Sparsity& each : result.sparsity) {
-    sparsity.push_back({{"weight", each.weight}, {"elements", each.elements}, {"zeros_before", each.zeros_before},
-                        {"zeros_after", each.zeros_after}, {"kept", each.kept}});
+    sparsity.push_back({{"weight", each.weight},
+                        {"elements", each.elements},
+                        {"zeros_before", each.zeros_before},
+                        {"zeros_after", each.zeros_after},
+                        {"kept", each.kept}});
   }
   return {{"loss", result.loss},
           {"learning_rate", result.learning_rate},
@@ -102,7 +108,8 @@ void run(Options& options, Common& common) {
   train.seed = common.seed();
   train.feed = options.data.feed();
   if (!options.validation_data.empty()) {
-    train.validation = data::Dataset::open(options.validation_data, {.label = options.data.label, .classes = {}, .rows = {}});
+    train.validation =
+        data::Dataset::open(options.validation_data, {.label = options.data.label, .classes = {}, .rows = {}});
   }
   const ir::Model model = options.files.read(common);
   const data::Dataset data = options.data.open();
@@ -137,8 +144,8 @@ void run(Options& options, Common& common) {
     common.say(fmt::format("{} epochs, {} steps in {:.1f} s: {}", result.epochs.size(), result.steps, result.seconds,
                            describe(result.epochs.back())));
   }
-  common.write_report("finetune", {{"input", options.files.input}, {"output", options.files.output},
-                                   {"training", describe(result)}});
+  common.write_report(
+      "finetune", {{"input", options.files.input}, {"output", options.files.output}, {"training", describe(result)}});
 }
 
 std::string one_of(std::span<const std::string_view> names) {
@@ -159,14 +166,23 @@ void add_finetune(CLI::App& hone, Common& common) {
   command.add_flag("--check", options->check, "only say whether every operator has a gradient");
 
   std::string group = "The loop";
-  command.add_option("--epochs", train.epochs, "times through the data")->check(CLI::PositiveNumber)->capture_default_str()->group(group);
-  command.add_option("--batch-size", train.batch_size, "rows a step")->check(CLI::PositiveNumber)->capture_default_str()->group(group);
-  command.add_option("--optimizer", train.optimizer.kind, one_of(train::optimizers()))->capture_default_str()->group(group);
+  command.add_option("--epochs", train.epochs, "times through the data")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--batch-size", train.batch_size, "rows a step")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--optimizer", train.optimizer.kind, one_of(train::optimizers()))
+      ->capture_default_str()
+      ->group(group);
   command.add_option("--learning-rate", options->learning_rate, "by default 1e-3, for sgd and adagrad 1e-2")
       ->check(CLI::PositiveNumber)
       ->group(group);
   command.add_option("--max-steps", train.max_steps, "stop after so many steps")->type_name("N")->group(group);
-  command.add_option("--micro-batch", train.micro_batch, "rows that go through the model at once; by default the batch")
+  command
+      .add_option("--micro-batch", train.micro_batch, "rows that go through the model at once; by default the batch")
       ->check(CLI::PositiveNumber)
       ->group(group);
   command.add_option("--momentum", train.optimizer.momentum, "of sgd and rmsprop")->group(group);
@@ -175,41 +191,65 @@ void add_finetune(CLI::App& hone, Common& common) {
   command.add_option("--decay", train.optimizer.decay, "of rmsprop: how much of the mean square is kept")
       ->capture_default_str()
       ->group(group);
-  command.add_option("--epsilon", train.optimizer.epsilon, "of the adaptive optimizers")->capture_default_str()->group(group);
+  command.add_option("--epsilon", train.optimizer.epsilon, "of the adaptive optimizers")
+      ->capture_default_str()
+      ->group(group);
   command.add_flag("--nesterov", train.optimizer.nesterov, "of sgd")->group(group);
-  command.add_option("--schedule", options->schedule, "of the learning rate, such as cosine:warm-up=1; see docs/finetune.md")->group(group);
+  command
+      .add_option("--schedule", options->schedule,
+                  "of the learning rate, such as cosine:warm-up=1; see docs/finetune.md")
+      ->group(group);
   command.add_option("--validation-split", train.validation_split, "share of the data kept for validation")
       ->check(CLI::Range(0.0, 0.9))
       ->group(group);
-  command.add_option("--validation-data", options->validation_data, "data for validation")->type_name("FILE")->group(group);
-  command.add_option("--early-stopping", train.early_stopping, "stop after so many epochs without a better validation result")
+  command.add_option("--validation-data", options->validation_data, "data for validation")
+      ->type_name("FILE")
+      ->group(group);
+  command
+      .add_option("--early-stopping", train.early_stopping,
+                  "stop after so many epochs without a better validation result")
       ->type_name("PATIENCE")
       ->group(group);
   command.add_option("--monitor", train.monitor, "what is better: loss or accuracy")
       ->check(CLI::IsMember({"loss", "accuracy"}))
       ->group(group);
   command.add_flag("--restore-best", train.restore_best, "keep the weights of the best epoch")->group(group);
-  command.add_option("--average", train.average, "the result is a moving average of the weights, of this decay")->type_name("D")->group(group);
-  command.add_option("--checkpoint", train.checkpoint, "written after every epoch and when interrupted")->type_name("FILE")->group(group);
-  command.add_option("--checkpoint-every", train.checkpoint_every, "also after so many steps")->type_name("STEPS")->group(group);
+  command.add_option("--average", train.average, "the result is a moving average of the weights, of this decay")
+      ->type_name("D")
+      ->group(group);
+  command.add_option("--checkpoint", train.checkpoint, "written after every epoch and when interrupted")
+      ->type_name("FILE")
+      ->group(group);
+  command.add_option("--checkpoint-every", train.checkpoint_every, "also after so many steps")
+      ->type_name("STEPS")
+      ->group(group);
   command.add_flag("--resume", train.resume, "go on from the checkpoint")->group(group);
 
   group = "Loss and regularization";
-  command.add_option("--loss", train.loss, "auto, cross-entropy, binary-cross-entropy, mse, l1 or huber")->capture_default_str()->group(group);
-  command.add_option("--loss-output", train.output, "the output that is compared with the label")->type_name("NAME")->group(group);
+  command.add_option("--loss", train.loss, "auto, cross-entropy, binary-cross-entropy, mse, l1 or huber")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--loss-output", train.output, "the output that is compared with the label")
+      ->type_name("NAME")
+      ->group(group);
   command.add_option("--huber-delta", train.huber_delta, "where huber turns from squares to absolute values")
       ->check(CLI::PositiveNumber)
       ->capture_default_str()
       ->group(group);
   command.add_option("--label-smoothing", train.label_smoothing, "share spread over the other classes")->group(group);
-  command.add_option("--class-weights", train.class_weights, "a weight for each class")->type_name("W,W,...")->delimiter(',')->group(group);
+  command.add_option("--class-weights", train.class_weights, "a weight for each class")
+      ->type_name("W,W,...")
+      ->delimiter(',')
+      ->group(group);
   command.add_flag("--balance-classes", train.balance_classes, "weigh classes against their frequency")->group(group);
   command.add_option("--l1", train.optimizer.l1, "L1 penalty")->group(group);
   command.add_option("--l2", train.optimizer.l2, "L2 penalty, in the gradient")->group(group);
   command.add_option("--weight-decay", train.optimizer.weight_decay, "decoupled decay, as in adamw")->group(group);
   command.add_option("--clip-norm", train.optimizer.clip_norm, "largest norm of all gradients")->group(group);
   command.add_option("--clip-value", train.optimizer.clip_value, "largest number in a gradient")->group(group);
-  command.add_option("--dropout", options->dropout, "rate of every Dropout; inserted behind hidden layers where there is none")
+  command
+      .add_option("--dropout", options->dropout,
+                  "rate of every Dropout; inserted behind hidden layers where there is none")
       ->check(CLI::Range(0.0, 0.99))
       ->group(group);
   command.add_option("--dropout-after", train.dropout_after, "insert Dropout behind nodes or values that match")
@@ -227,7 +267,9 @@ void add_finetune(CLI::App& hone, Common& common) {
 
   group = "Logs";
   command.add_option("--metrics", options->metrics, "a JSON line an epoch")->type_name("FILE")->group(group);
-  command.add_option("--tensorboard", options->tensorboard, "event files for TensorBoard")->type_name("DIR")->group(group);
+  command.add_option("--tensorboard", options->tensorboard, "event files for TensorBoard")
+      ->type_name("DIR")
+      ->group(group);
   common.add_to(command);
   command.footer("Example: hone finetune pruned.onnx --data train.npz --label y --epochs 5 -o tuned.onnx");
   command.callback([options, &common] { run(*options, common); });

@@ -40,7 +40,8 @@ Json describe(const ir::Model& model, const Options& options) {
       ++operators[node.domain().empty() ? node.op_type() : node.domain() + "::" + node.op_type()];
     }
     for (const ir::Value* value : graph.initializers()) {
-      if (value->initializer()) weights[std::string(ir::name(value->initializer()->type()))] += value->initializer()->byte_size();
+      if (value->initializer())
+        weights[std::string(ir::name(value->initializer()->type()))] += value->initializer()->byte_size();
     }
   });
   Json inputs = Json::array(), outputs = Json::array(), opsets = Json::object(), metadata = Json::object();
@@ -71,8 +72,9 @@ Json describe(const ir::Model& model, const Options& options) {
               {"metadata", std::move(metadata)}};
   if (options.sparsity) {
     result["nonzero_parameters"] = cost.nonzero_parameters;
-    result["sparsity"] = cost.parameters == 0 ? 0.0 : 1.0 - static_cast<double>(cost.nonzero_parameters) /
-                                                            static_cast<double>(cost.parameters);
+    result["sparsity"] = cost.parameters == 0 ? 0.0
+                                              : 1.0 - static_cast<double>(cost.nonzero_parameters) /
+                                                          static_cast<double>(cost.parameters);
   }
   if (options.nodes) {
     Json nodes = Json::array();
@@ -82,7 +84,9 @@ Json describe(const ir::Model& model, const Options& options) {
       for (std::size_t i = 0; i < node.output_count(); ++i) {
         if (node.output(i)) types.push_back(describe(*node.output(i)));
       }
-      nodes.push_back({{"name", node.name()}, {"op", node.op_type()}, {"macs", shapes::macs(node, 1, complete)},
+      nodes.push_back({{"name", node.name()},
+                       {"op", node.op_type()},
+                       {"macs", shapes::macs(node, 1, complete)},
                        {"outputs", std::move(types)}});
     }
     result["node_list"] = std::move(nodes);
@@ -109,7 +113,8 @@ void print(const Json& model, const Options& options) {
   fmt::print("{} nodes, {} parameters ({}), {}{:.4g} million multiply-accumulates for one sample\n",
              model["nodes"].dump(), model["parameters"].dump(), human_bytes(model["parameter_bytes"]),
              model["macs_complete"].get<bool>() ? "" : "at least ", model["macs"].get<double>() / 1e6);
-  if (model.contains("sparsity")) fmt::print("{:.2f} % of the parameters are zero\n", model["sparsity"].get<double>() * 100);
+  if (model.contains("sparsity"))
+    fmt::print("{:.2f} % of the parameters are zero\n", model["sparsity"].get<double>() * 100);
   std::vector<std::pair<std::uint64_t, std::string>> operators;
   for (const auto& [name, count] : model["operators"].items()) operators.emplace_back(count.get<std::uint64_t>(), name);
   std::stable_sort(operators.begin(), operators.end(), [](const auto& a, const auto& b) { return a.first > b.first; });

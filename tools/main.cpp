@@ -107,9 +107,10 @@ int run(int argc, char** argv) {
   } catch (const CLI::ExtrasError&) {
     const CLI::App& command = deepest(app);
     const std::vector<std::string> extras = command.remaining();
-    const std::string word = extras.empty() ? (app.remaining(true).empty() ? "" : app.remaining(true).front()) : extras.front();
-    complain(fmt::format("{} takes no {}{}", &command == &app ? "hone" : "hone " + command.get_name(), hone::quoted(word),
-                         suggestion(command, word)));
+    const std::string word =
+        extras.empty() ? (app.remaining(true).empty() ? "" : app.remaining(true).front()) : extras.front();
+    complain(fmt::format("{} takes no {}{}", &command == &app ? "hone" : "hone " + command.get_name(),
+                         hone::quoted(word), suggestion(command, word)));
     return kUsage;
   } catch (const CLI::ParseError& error) {
     const CLI::App& command = deepest(app);
@@ -117,8 +118,8 @@ int run(int argc, char** argv) {
     if (&command == &app && !first.starts_with("-")) {
       complain(fmt::format("there is no command {}{}", hone::quoted(first), suggestion(app, first)));
     } else {
-      complain(fmt::format("{}; see `hone {}--help`", explain(error),
-                           &command == &app ? "" : command.get_name() + " "));
+      complain(
+          fmt::format("{}; see `hone {}--help`", explain(error), &command == &app ? "" : command.get_name() + " "));
     }
     return kUsage;
   }

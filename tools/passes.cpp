@@ -1,8 +1,9 @@
 // hone passes: the list that `hone convert` runs.
+#include "hone/passes/passes.h"
+
 #include <fmt/core.h>
 
 #include "common.h"
-#include "hone/passes/passes.h"
 
 namespace hone::tools {
 
@@ -15,8 +16,8 @@ void add_passes(CLI::App& hone, Common& common) {
     if (*json) {
       Json list = Json::array();
       for (const rewrite::Pass& pass : passes::list()) {
-        list.push_back({{"name", pass.name}, {"level", pass.level}, {"help", pass.help},
-                        {"leaves_alone", pass.leaves_alone}});
+        list.push_back(
+            {{"name", pass.name}, {"level", pass.level}, {"help", pass.help}, {"leaves_alone", pass.leaves_alone}});
       }
       fmt::print("{}\n", list.dump(2));
       return;

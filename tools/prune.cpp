@@ -1,8 +1,9 @@
 // hone prune: fewer weights that are not zero, or fewer channels.
+#include "hone/prune/prune.h"
+
 #include <fmt/core.h>
 
 #include "common.h"
-#include "hone/prune/prune.h"
 #include "hone/shapes/cost.h"
 #include "hone/support/error.h"
 #include "hone/support/text.h"
@@ -24,9 +25,8 @@ void run(Options& options, Common& common) {
   }
   ir::Model model = options.files.read(common);
   const std::uint64_t size_before = onnx::serialized_size(model);
-  const prune::PruneResult result =
-      in_context([&] { return "pruning " + options.files.input; },
-                 [&] { return prune::prune(model, options.prune, common.observer()); });
+  const prune::PruneResult result = in_context([&] { return "pruning " + options.files.input; },
+                                               [&] { return prune::prune(model, options.prune, common.observer()); });
   options.files.record(model, "prune",
                        {{"sparsity", fmt::format("{}", options.prune.sparsity)}, {"structure", options.structure}});
   options.files.write(model);
@@ -46,13 +46,14 @@ void run(Options& options, Common& common) {
     layers.push_back(std::move(entry));
   }
   if (options.prune.structure == prune::Structure::channel) {
-    common.say(fmt::format("{} of {} weights removed ({:.1f} %); {} -> {}", result.weights_before - result.weights_after,
-                           result.weights_before, result.sparsity * 100, human_bytes(size_before),
-                           human_bytes(size_after)));
+    common.say(fmt::format("{} of {} weights removed ({:.1f} %); {} -> {}",
+                           result.weights_before - result.weights_after, result.weights_before, result.sparsity * 100,
+                           human_bytes(size_before), human_bytes(size_after)));
   } else {
-    common.say(fmt::format("{} of {} weights are zero ({:.1f} %); the file keeps its size: zeros compress, and "
-                           "--structure channel removes",
-                           result.zeros_after, result.weights_before, result.sparsity * 100));
+    common.say(
+        fmt::format("{} of {} weights are zero ({:.1f} %); the file keeps its size: zeros compress, and "
+                    "--structure channel removes",
+                    result.zeros_after, result.weights_before, result.sparsity * 100));
   }
   common.write_report("prune", {{"input", options.files.input},
                                 {"output", options.files.output},
@@ -69,10 +70,12 @@ void add_prune(CLI::App& hone, Common& common) {
   auto options = std::make_shared<Options>();
   CLI::App& command = *hone.add_subcommand("prune", "set small weights to zero, or remove channels");
   options->files.add_to(command);
-  command.add_option("--sparsity", options->prune.sparsity, "share of weights to be zero, or of channels to go, in [0, 1)")
+  command
+      .add_option("--sparsity", options->prune.sparsity, "share of weights to be zero, or of channels to go, in [0, 1)")
       ->required()
       ->type_name("S");
-  command.add_option("--structure", options->structure, "unstructured, N:M such as 2:4, or channel")->capture_default_str();
+  command.add_option("--structure", options->structure, "unstructured, N:M such as 2:4, or channel")
+      ->capture_default_str();
   command.add_option("--scope", options->scope, "rank over the whole model (global) or in each layer")
       ->check(CLI::IsMember({"global", "layer"}));
   command.add_option("--include", options->prune.include, "only layers whose node or weight name matches")

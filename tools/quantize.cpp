@@ -1,9 +1,10 @@
 // hone quantize: weights and activations in int8.
+#include "hone/quantize/quantize.h"
+
 #include <fmt/core.h>
 
 #include "common.h"
 #include "data_options.h"
-#include "hone/quantize/quantize.h"
 #include "hone/support/error.h"
 #include "hone/support/text.h"
 
@@ -28,9 +29,11 @@ void run(Options& options, Common& common) {
   std::optional<data::Dataset> data;
   if (options.data.given()) data = options.data.open();
   const quantize::QuantizeResult result =
-      in_context([&] { return "quantizing " + options.files.input; }, [&] {
-        return quantize::quantize(model, data ? &*data : nullptr, options.data.feed(), options.quantize, common.observer());
-      });
+      in_context([&] { return "quantizing " + options.files.input; },
+                 [&] {
+                   return quantize::quantize(model, data ? &*data : nullptr, options.data.feed(), options.quantize,
+                                             common.observer());
+                 });
   options.files.record(model, "quantize",
                        {{"mode", options.mode},
                         {"per_channel", options.per_tensor ? "false" : "true"},
@@ -42,14 +45,19 @@ void run(Options& options, Common& common) {
   Json nodes = Json::array(), ranges = Json::array();
   for (const quantize::NodeDecision& node : result.nodes) {
     quantized += node.quantized;
-    nodes.push_back({{"node", node.node}, {"op", node.op_type}, {"quantized", node.quantized},
+    nodes.push_back({{"node", node.node},
+                     {"op", node.op_type},
+                     {"quantized", node.quantized},
                      {node.quantized ? "kernel" : "reason", node.kernel_or_reason}});
     if (options.explain) {
       fmt::print(stderr, "{:<10} {:<24} {}\n", node.op_type, node.kernel_or_reason, hone::quoted(node.node));
     }
   }
   for (const quantize::Range& range : result.ranges) {
-    ranges.push_back({{"value", range.value}, {"min", range.min}, {"max", range.max}, {"scale", range.scale},
+    ranges.push_back({{"value", range.value},
+                      {"min", range.min},
+                      {"max", range.max},
+                      {"scale", range.scale},
                       {"zero_point", range.zero_point}});
   }
   common.say(fmt::format("{} of {} candidate nodes on integers; {} -> {}", quantized, result.nodes.size(),

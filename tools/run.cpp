@@ -137,7 +137,8 @@ void add_run(CLI::App& hone, Common& common) {
   command.add_option("--output-dir", options->output_dir, "write output_0.pb ... to a folder")->type_name("DIR");
   command.add_flag("--random-inputs", options->random, "draw inputs that are not given from the model's signature");
   command.add_flag("--reference", options->reference, "reference kernels only");
-  command.add_option("--profile", options->profile, "write a Chrome trace: time, bytes and operations of each node")->type_name("FILE");
+  command.add_option("--profile", options->profile, "write a Chrome trace: time, bytes and operations of each node")
+      ->type_name("FILE");
   command.add_option("--profile-runs", options->profile_runs, "runs in the trace; the first one plans")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

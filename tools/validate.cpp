@@ -1,11 +1,12 @@
 // hone validate: metrics on labelled data, comparison with a baseline, gates.
+#include "hone/release/validate.h"
+
 #include <fmt/core.h>
 
 #include <filesystem>
 
 #include "common.h"
 #include "data_options.h"
-#include "hone/release/validate.h"
 #include "hone/release/validation_report.h"
 #include "hone/support/error.h"
 #include "hone/support/sha256.h"
@@ -71,10 +72,12 @@ void run(Options& options, Common& common) {
   }
   std::optional<data::Dataset> data;
   if (options.data.given()) data = options.data.open();
-  const release::Validation validation = in_context([&] { return "validating " + options.file.input; }, [&] {
-    return release::validate(model, baseline ? &*baseline : nullptr, data ? &*data : nullptr, options.data.feed(),
-                             options.validate, common.observer());
-  });
+  const release::Validation validation =
+      in_context([&] { return "validating " + options.file.input; },
+                 [&] {
+                   return release::validate(model, baseline ? &*baseline : nullptr, data ? &*data : nullptr,
+                                            options.data.feed(), options.validate, common.observer());
+                 });
   report::Report report = report_of(validation, options, common);
   if (!common.quiet()) {
     std::FILE* const people = common.reports_to_stdout() ? stderr : stdout;
@@ -92,20 +95,27 @@ void run(Options& options, Common& common) {
 
 void add_validate(CLI::App& hone, Common& common) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = *hone.add_subcommand("validate", "measure a model on labelled data, compare it, judge it by gates");
+  CLI::App& command =
+      *hone.add_subcommand("validate", "measure a model on labelled data, compare it, judge it by gates");
   options->file.add_to(command);
   options->data.add_to(command, false);
   command.add_option("--against", options->against, "the model to compare with")->type_name("BASE");
-  command.add_option("--gate", options->validate.gates, "a condition such as 'accuracy drop <= 0.5pp'; exit 1 when one fails")
+  command
+      .add_option("--gate", options->validate.gates,
+                  "a condition such as 'accuracy drop <= 0.5pp'; exit 1 when one fails")
       ->type_name("EXPR");
-  command.add_option("--confidence", options->confidence, "judge by intervals of this one-sided confidence; exit 5 when undecided")
+  command
+      .add_option("--confidence", options->confidence,
+                  "judge by intervals of this one-sided confidence; exit 5 when undecided")
       ->type_name("C");
   command.add_option("--output", options->validate.output, "the output that holds the answers")->type_name("NAME");
   command.add_option("--task", options->task, "what the labels are")
       ->check(CLI::IsMember({"classification", "binary", "regression"}));
   command.add_option("--scores", options->scores, "what the outputs are")
       ->check(CLI::IsMember({"probabilities", "logits", "answers"}));
-  command.add_option("--batch-size", options->validate.batch, "samples run at once")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--batch-size", options->validate.batch, "samples run at once")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command.add_option("--latency-runs", options->validate.latency_runs, "timed runs of one sample; 0: none")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

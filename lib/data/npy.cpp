@@ -66,33 +66,51 @@ struct Form {
 
 Form numpy_form(ElementType type) {
   switch (type) {
-    case ElementType::boolean: return {type, "|b1"};
-    case ElementType::uint8: return {type, "|u1"};
-    case ElementType::int8: return {type, "|i1"};
-    case ElementType::uint16: return {type, "<u2"};
-    case ElementType::int16: return {type, "<i2"};
-    case ElementType::uint32: return {type, "<u4"};
-    case ElementType::int32: return {type, "<i4"};
-    case ElementType::uint64: return {type, "<u8"};
-    case ElementType::int64: return {type, "<i8"};
-    case ElementType::float16: return {type, "<f2"};
-    case ElementType::float32: return {type, "<f4"};
-    case ElementType::float64: return {type, "<f8"};
-    case ElementType::complex64: return {type, "<c8"};
-    case ElementType::complex128: return {type, "<c16"};
+    case ElementType::boolean:
+      return {type, "|b1"};
+    case ElementType::uint8:
+      return {type, "|u1"};
+    case ElementType::int8:
+      return {type, "|i1"};
+    case ElementType::uint16:
+      return {type, "<u2"};
+    case ElementType::int16:
+      return {type, "<i2"};
+    case ElementType::uint32:
+      return {type, "<u4"};
+    case ElementType::int32:
+      return {type, "<i4"};
+    case ElementType::uint64:
+      return {type, "<u8"};
+    case ElementType::int64:
+      return {type, "<i8"};
+    case ElementType::float16:
+      return {type, "<f2"};
+    case ElementType::float32:
+      return {type, "<f4"};
+    case ElementType::float64:
+      return {type, "<f8"};
+    case ElementType::complex64:
+      return {type, "<c8"};
+    case ElementType::complex128:
+      return {type, "<c16"};
     case ElementType::uint4:
-    case ElementType::uint2: return {ElementType::uint8, "|u1"};
+    case ElementType::uint2:
+      return {ElementType::uint8, "|u1"};
     case ElementType::int4:
-    case ElementType::int2: return {ElementType::int8, "|i1"};
+    case ElementType::int2:
+      return {ElementType::int8, "|i1"};
     case ElementType::bfloat16:
     case ElementType::float8e4m3fn:
     case ElementType::float8e4m3fnuz:
     case ElementType::float8e5m2:
     case ElementType::float8e5m2fnuz:
     case ElementType::float8e8m0:
-    case ElementType::float4e2m1: return {ElementType::float32, "<f4"};
+    case ElementType::float4e2m1:
+      return {ElementType::float32, "<f4"};
     case ElementType::string:
-    case ElementType::undefined: break;
+    case ElementType::undefined:
+      break;
   }
   fail(ErrorKind::internal, "no NumPy type for {}", ir::name(type));
 }
@@ -108,7 +126,9 @@ Tensor widened(const Tensor& tensor, ElementType type) {
 
 using Sink = std::function<void(std::span<const std::byte>)>;
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 std::optional<std::u32string> code_points(std::string_view text) {
   std::u32string points;
@@ -169,21 +189,24 @@ constexpr std::string_view suffix = ".npy";
 }  // namespace
 
 Tensor read_npy(std::shared_ptr<const File> file) {
-  return in_context([&] { return "reading " + quoted(file->name()); }, [&]() -> Tensor {
-    if (is_gzip(*file)) {
-      const auto reader = gunzip(file);
-      const NpyHeader header = read_npy_header(*reader);
-      constexpr std::uint64_t most_ratio = 1032;  // of deflate
-      if (header.data_size / most_ratio > file->size()) {
-        bad_input("the .npy header claims {} bytes, more than {} compressed ones can give", header.data_size, file->size());
-      }
-      return read_npy_elements(header, *reader);
-    }
-    const auto reader = read_in_order(file);
-    const NpyHeader header = read_npy_header(*reader, file->size());
-    if (header.plain()) return in_file(header, {file, 0, file->size()});
-    return at_first_use(header, [file, header] { return load_elements(header, *read_in_order(file)); });
-  });
+  return in_context([&] { return "reading " + quoted(file->name()); },
+                    [&]() -> Tensor {
+                      if (is_gzip(*file)) {
+                        const auto reader = gunzip(file);
+                        const NpyHeader header = read_npy_header(*reader);
+                        constexpr std::uint64_t most_ratio = 1032;  // of deflate
+                        if (header.data_size / most_ratio > file->size()) {
+                          bad_input("the .npy header claims {} bytes, more than {} compressed ones can give",
+                                    header.data_size, file->size());
+                        }
+                        return read_npy_elements(header, *reader);
+                      }
+                      const auto reader = read_in_order(file);
+                      const NpyHeader header = read_npy_header(*reader, file->size());
+                      if (header.plain()) return in_file(header, {file, 0, file->size()});
+                      return at_first_use(header,
+                                          [file, header] { return load_elements(header, *read_in_order(file)); });
+                    });
 }
 
 void write_npy(Output& output, const Tensor& tensor) {
@@ -191,7 +214,8 @@ void write_npy(Output& output, const Tensor& tensor) {
 }
 
 NpzReader::NpzReader(std::shared_ptr<const File> file)
-    : file_(file), zip_(in_context([&] { return "reading " + quoted(file->name()); }, [&] { return ZipReader(file); })) {
+    : file_(file),
+      zip_(in_context([&] { return "reading " + quoted(file->name()); }, [&] { return ZipReader(file); })) {
   for (std::size_t i = 0; i < zip_.members().size(); ++i) {
     const std::string_view name = zip_.members()[i].name;
     if (!name.ends_with(suffix)) continue;
@@ -208,7 +232,9 @@ NpzReader NpzReader::open(const std::string& path) {
   return NpzReader(path == "-" ? File::spool(STDIN_FILENO, "-") : File::open(path));
 }
 
-bool NpzReader::has(std::string_view name) const { return std::find(names_.begin(), names_.end(), name) != names_.end(); }
+bool NpzReader::has(std::string_view name) const {
+  return std::find(names_.begin(), names_.end(), name) != names_.end();
+}
 
 Tensor NpzReader::read(std::string_view name) const {
   const auto found = std::find(names_.begin(), names_.end(), name);

@@ -83,37 +83,56 @@ class Literals {
 
 std::optional<ElementType> number_type(char kind, std::uint64_t size) {
   switch (kind) {
-    case 'b': return size == 1 ? std::optional(ElementType::boolean) : std::nullopt;
+    case 'b':
+      return size == 1 ? std::optional(ElementType::boolean) : std::nullopt;
     case 'i':
       switch (size) {
-        case 1: return ElementType::int8;
-        case 2: return ElementType::int16;
-        case 4: return ElementType::int32;
-        case 8: return ElementType::int64;
-        default: return std::nullopt;
+        case 1:
+          return ElementType::int8;
+        case 2:
+          return ElementType::int16;
+        case 4:
+          return ElementType::int32;
+        case 8:
+          return ElementType::int64;
+        default:
+          return std::nullopt;
       }
     case 'u':
       switch (size) {
-        case 1: return ElementType::uint8;
-        case 2: return ElementType::uint16;
-        case 4: return ElementType::uint32;
-        case 8: return ElementType::uint64;
-        default: return std::nullopt;
+        case 1:
+          return ElementType::uint8;
+        case 2:
+          return ElementType::uint16;
+        case 4:
+          return ElementType::uint32;
+        case 8:
+          return ElementType::uint64;
+        default:
+          return std::nullopt;
       }
     case 'f':
       switch (size) {
-        case 2: return ElementType::float16;
-        case 4: return ElementType::float32;
-        case 8: return ElementType::float64;
-        default: return std::nullopt;
+        case 2:
+          return ElementType::float16;
+        case 4:
+          return ElementType::float32;
+        case 8:
+          return ElementType::float64;
+        default:
+          return std::nullopt;
       }
     case 'c':
       switch (size) {
-        case 8: return ElementType::complex64;
-        case 16: return ElementType::complex128;
-        default: return std::nullopt;
+        case 8:
+          return ElementType::complex64;
+        case 16:
+          return ElementType::complex128;
+        default:
+          return std::nullopt;
       }
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 

@@ -87,17 +87,18 @@ void widen(const Array& in, float* out) {
     for (std::int64_t i = 0; i < count; ++i) out[i] = float4e2m1_to_float(nibble_at(in.data, i));
     return;
   }
-  const bool known = dispatch<float16, bfloat16, float8e4m3fn, float8e4m3fnuz, float8e5m2, float8e5m2fnuz, float8e8m0,
-                              float>(in.type, [&]<typename T>() {
-    const T* from = in.as<T>();
-    if constexpr (std::is_same_v<T, float>) {
-      if (count > 0) std::memcpy(out, from, static_cast<std::size_t>(count) * sizeof(float));
-    } else if constexpr (in_bulk<T>) {
-      to_float(from, out, count);
-    } else {
-      for (std::int64_t i = 0; i < count; ++i) out[i] = to_float(from[i]);
-    }
-  });
+  const bool known =
+      dispatch<float16, bfloat16, float8e4m3fn, float8e4m3fnuz, float8e5m2, float8e5m2fnuz, float8e8m0, float>(
+          in.type, [&]<typename T>() {
+            const T* from = in.as<T>();
+            if constexpr (std::is_same_v<T, float>) {
+              if (count > 0) std::memcpy(out, from, static_cast<std::size_t>(count) * sizeof(float));
+            } else if constexpr (in_bulk<T>) {
+              to_float(from, out, count);
+            } else {
+              for (std::int64_t i = 0; i < count; ++i) out[i] = to_float(from[i]);
+            }
+          });
   if (!known) fail(ErrorKind::internal, "widen() of {}", ir::name(in.type));
 }
 
@@ -107,8 +108,12 @@ void narrow(const float* in, Array& out) {
     case ir::ElementType::float32:
       if (count > 0) std::memcpy(out.data, in, static_cast<std::size_t>(count) * sizeof(float));
       return;
-    case ir::ElementType::float16: to_float16(in, out.as<float16>(), count); return;
-    case ir::ElementType::bfloat16: to_bfloat16(in, out.as<bfloat16>(), count); return;
+    case ir::ElementType::float16:
+      to_float16(in, out.as<float16>(), count);
+      return;
+    case ir::ElementType::bfloat16:
+      to_bfloat16(in, out.as<bfloat16>(), count);
+      return;
     case ir::ElementType::float4e2m1: {
       for (std::int64_t i = 0; i < count; i += 2) {
         const std::uint8_t low = to_float4e2m1(in[i]);
@@ -132,7 +137,8 @@ void narrow(const float* in, Array& out) {
     case ir::ElementType::float8e8m0:
       for (std::int64_t i = 0; i < count; ++i) out.as<float8e8m0>()[i] = to_float8e8m0(in[i]);
       return;
-    default: fail(ErrorKind::internal, "narrow() to {}", ir::name(out.type));
+    default:
+      fail(ErrorKind::internal, "narrow() to {}", ir::name(out.type));
   }
 }
 

@@ -15,7 +15,11 @@ namespace {
 class Eager final : public Context {
  public:
   Eager(const ir::Node& node, const std::vector<std::optional<ir::Datum>>& inputs, const EvaluateOptions& options)
-      : Context(node), inputs_(inputs), options_(options), arrays_(inputs.size()), outputs_(node.output_count()),
+      : Context(node),
+        inputs_(inputs),
+        options_(options),
+        arrays_(inputs.size()),
+        outputs_(node.output_count()),
         results_(node.output_count()) {}
 
   std::size_t input_count() const override { return inputs_.size(); }
@@ -109,7 +113,8 @@ class Eager final : public Context {
 
 // A node with subgraphs or without a kernel: a program of one node.
 std::vector<ir::Datum> evaluate_program(const ir::Node& node, const ir::Model& model,
-                                        const std::vector<std::optional<ir::Datum>>& inputs, const EvaluateOptions& options) {
+                                        const std::vector<std::optional<ir::Datum>>& inputs,
+                                        const EvaluateOptions& options) {
   ProgramOptions settings;
   settings.reference = options.reference;
   settings.seed = options.seed;
@@ -138,7 +143,9 @@ std::vector<ir::Datum> evaluate(const ir::Node& node, const ir::Model& model,
   std::unique_ptr<Kernel> kernel;
   if (!is_function && !node.has_subgraphs()) {
     kernel = in_context([&] { return describe(node); },
-                        [&] { return make_kernel({node, model, opset_of(node, model), threads()}, options.reference); });
+                        [&] {
+                          return make_kernel({node, model, opset_of(node, model), threads()}, options.reference);
+                        });
   }
   if (!kernel) return evaluate_program(node, model, inputs, options);
   return in_context([&] { return describe(node); },

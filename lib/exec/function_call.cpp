@@ -65,7 +65,8 @@ class FunctionKernel final : public Kernel {
     call.function = onnx::function_body(*typed.graph().first(), single);
     if (!call.function) unsupported("no kernel, and no function body for these types of inputs");
     const ir::Graph& body = *call.function->body;
-    if (body.inputs().size() < inputs.size()) bad_input("it has {} inputs, {} are known", inputs.size(), body.inputs().size());
+    if (body.inputs().size() < inputs.size())
+      bad_input("it has {} inputs, {} are known", inputs.size(), body.inputs().size());
     auto graph = std::make_unique<PrivateGraph>(model_, body, call.function->opsets, std::vector<std::string>{}, true);
     for (std::size_t i = 0; i < body.inputs().size(); ++i) {
       ir::Value* input = graph->graph().inputs()[i];

@@ -47,7 +47,8 @@ std::optional<Affine> affine(const ir::Node& node, const ir::Value& x, std::size
   const std::int64_t count = tensor->element_count();
   if (count != 1) {
     const std::size_t from_end = channels_last ? 1 : rank - 1;
-    if (count != channels || tensor->rank() < from_end || tensor->dims()[tensor->rank() - from_end] != channels) return std::nullopt;
+    if (count != channels || tensor->rank() < from_end || tensor->dims()[tensor->rank() - from_end] != channels)
+      return std::nullopt;
   }
   std::vector<float> values = tensor->to_floats();
   Affine result;
@@ -73,7 +74,7 @@ struct Fusion {
   PrivateGraph& graph;
   const std::unordered_set<const ir::Value*>& kept;
   ir::Node& root;
-  std::size_t rank = 0;          // of the result, or less where it is not known
+  std::size_t rank = 0;  // of the result, or less where it is not known
   bool rank_known = true;
   std::int64_t channels = 0;
   bool channels_last = false, folds = false;
@@ -141,7 +142,8 @@ struct Fusion {
   }
 
   bool take_normalization(ir::Node& node) {
-    if (!node.is("BatchNormalization") || node.input(0) != current || !folds || channels_last || !tail.steps.empty()) return false;
+    if (!node.is("BatchNormalization") || node.input(0) != current || !folds || channels_last || !tail.steps.empty())
+      return false;
     if (node.int_or("training_mode", 0) != 0 || node.int_or("is_test", 1) == 0) return false;
     for (std::size_t i = 1; i < node.output_count(); ++i) {
       if (node.output(i) && node.output(i)->has_uses()) return false;
@@ -340,7 +342,8 @@ struct Fusion {
 };
 
 void fuse_node(PrivateGraph& graph, const std::unordered_set<const ir::Value*>& kept, ir::Node& node) {
-  const bool conv = node.is("Conv"), transposed = node.is("ConvTranspose"), gemm = node.is("Gemm"), matmul = node.is("MatMul");
+  const bool conv = node.is("Conv"), transposed = node.is("ConvTranspose"), gemm = node.is("Gemm"),
+             matmul = node.is("MatMul");
   if (!conv && !transposed && !gemm && !matmul) return;
   const ir::Tensor* weights = ir::constant(node.input(1));
   if (!weights || weights->type() != ir::ElementType::float32 || !node.output(0)) return;

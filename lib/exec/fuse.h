@@ -20,10 +20,24 @@ namespace hone::exec {
 inline constexpr std::string_view fused_domain = "hone.fused";
 
 struct FusedStep {
-  enum class Kind { relu, leaky_relu, clip, linear, sigmoid, tanh, hard_sigmoid, hard_swish, swish, elu, gelu_erf, gelu_tanh, add };
+  enum class Kind {
+    relu,
+    leaky_relu,
+    clip,
+    linear,
+    sigmoid,
+    tanh,
+    hard_sigmoid,
+    hard_swish,
+    swish,
+    elu,
+    gelu_erf,
+    gelu_tanh,
+    add
+  };
   Kind kind = Kind::relu;
-  float alpha = 0, beta = 0;    // slope; lower and upper; factor and summand ...
-  std::size_t input = 0;        // add: which input of the node
+  float alpha = 0, beta = 0;  // slope; lower and upper; factor and summand ...
+  std::size_t input = 0;      // add: which input of the node
 };
 
 struct FusedTail {

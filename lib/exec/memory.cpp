@@ -50,9 +50,9 @@ MemoryPlan plan_memory(const std::vector<Traced>& trace, std::uint32_t steps) {
     plan.places[each].offset = best;
     plan.places[each].size = trace[each].size;
     plan.size = std::max(plan.size, best + room);
-    const auto at = std::upper_bound(by_offset.begin(), by_offset.end(), best, [&](std::uint64_t offset, std::uint32_t other) {
-      return offset < plan.places[other].offset;
-    });
+    const auto at =
+        std::upper_bound(by_offset.begin(), by_offset.end(), best,
+                         [&](std::uint64_t offset, std::uint32_t other) { return offset < plan.places[other].offset; });
     by_offset.insert(at, each);
   }
 

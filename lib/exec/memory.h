@@ -21,12 +21,12 @@ namespace hone::exec {
 // Some memory with a count of those who need it.
 struct Block {
   std::byte* data = nullptr;
-  std::uint64_t size = 0;            // as asked for
+  std::uint64_t size = 0;  // as asked for
   std::uint32_t references = 0;
   bool dynamic = false;
-  std::int32_t chunk = -1;           // of a dynamic one
+  std::int32_t chunk = -1;  // of a dynamic one
   std::uint64_t offset = 0, room = 0;
-  std::uint32_t trace = 0;           // place in the trace + 1; 0: none
+  std::uint32_t trace = 0;  // place in the trace + 1; 0: none
 };
 
 // One allocation of a traced run: between which steps it was needed, both inclusive.
@@ -40,7 +40,7 @@ struct MemoryPlan {
   struct Place {
     std::uint64_t offset = 0, size = 0;
     std::uint32_t before_first = 0, before_last = 0;  // range in `before`
-    std::uint64_t run = 0;  // the last run that used it
+    std::uint64_t run = 0;                            // the last run that used it
     Block block;
   };
   std::vector<Place> places;
@@ -57,13 +57,13 @@ class Arena {
   // All blocks of the run before must be released. `plan` (or null) must live until the next run begins; memory beyond
   // `keep` bytes that neither it nor the last run needed is given back.
   void begin_run(MemoryPlan* plan, bool trace, std::uint64_t keep);
-  void begin_step(std::uint32_t step);     // of the main graph
+  void begin_step(std::uint32_t step);  // of the main graph
   // Aligned to 64 bytes, contents undefined, one reference. `planned` false inside subgraphs.
   Block* allocate(std::uint64_t size, bool planned);
   void release(Block* block) {
     if (--block->references == 0) free(block);
   }
-  void abandon();  // after a run that failed: blocks that nobody will release any more are free
+  void abandon();                    // after a run that failed: blocks that nobody will release any more are free
   std::vector<Traced> take_trace();  // what is alive now counts as alive to the end
   // The chunk that holds a block, for results that share it.
   SharedBuffer chunk_of(const Block& block) const;

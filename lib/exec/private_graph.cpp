@@ -49,7 +49,8 @@ void bind_attributes(ir::Node& node, const ir::Node& call, const ir::Function& f
 std::vector<ir::Value*> captured(const ir::Node& node) {
   std::vector<ir::Value*> result;
   std::unordered_set<const ir::Value*> seen;
-  const std::function<void(const ir::Graph&, const ir::Graph&)> visit = [&](const ir::Graph& graph, const ir::Graph& top) {
+  const std::function<void(const ir::Graph&, const ir::Graph&)> visit = [&](const ir::Graph& graph,
+                                                                            const ir::Graph& top) {
     const auto use = [&](ir::Value* value) {
       if (value && !top.encloses(value->graph()) && seen.insert(value).second) result.push_back(value);
     };
@@ -138,7 +139,8 @@ PrivateGraph::PrivateGraph(const ir::Model& model, const ir::Node& node,
   // One input per slot: a value in two slots may come with two different Datums.
   ir::ValueMap slots = map;
   for (std::size_t i = 0; i < node.input_count(); ++i) {
-    if (const ir::Value* value = node.input(i); value && !slots.contains(value)) slots[value] = graph_->add_input(value->name());
+    if (const ir::Value* value = node.input(i); value && !slots.contains(value))
+      slots[value] = graph_->add_input(value->name());
   }
   ir::Node& copy = ir::clone_into(node, *graph_, nullptr, slots);
   for (std::size_t i = 0; i < node.input_count(); ++i) {
@@ -147,7 +149,8 @@ PrivateGraph::PrivateGraph(const ir::Model& model, const ir::Node& node,
   }
   for (std::size_t i = graph_->inputs().size(); i-- > 0;) {
     ir::Value* input = graph_->inputs()[i];
-    if (!input->has_uses() && !input->type().is_tensor() && input->type().kind == ir::Type::Kind::unknown) graph_->remove_input(i);
+    if (!input->has_uses() && !input->type().is_tensor() && input->type().kind == ir::Type::Kind::unknown)
+      graph_->remove_input(i);
   }
   for (std::size_t i = 0; i < copy.output_count(); ++i) {
     if (copy.output(i)) graph_->add_output(copy.output(i));
@@ -216,7 +219,8 @@ void PrivateGraph::inline_call(ir::Node& call, const ir::Function& function) {
   const ir::Graph& body = *function.body;
   if (call.input_count() > body.inputs().size() || call.output_count() > body.outputs().size()) {
     bad_input("node {}: function {} has {} inputs and {} outputs, the call has {} and {}", quoted(call.name()),
-              quoted(function.name), body.inputs().size(), body.outputs().size(), call.input_count(), call.output_count());
+              quoted(function.name), body.inputs().size(), body.outputs().size(), call.input_count(),
+              call.output_count());
   }
 
   ir::ValueMap map;
@@ -247,7 +251,8 @@ void PrivateGraph::inline_call(ir::Node& call, const ir::Function& function) {
     const auto found = map.find(body.outputs()[i]);
     ir::Value* value = found == map.end() ? nullptr : found->second;
     for (const ir::Value* each : missing) value = value == each ? nullptr : value;
-    if (!value) bad_input("node {}: function {} does not make its output {}", quoted(call.name()), quoted(function.name), i);
+    if (!value)
+      bad_input("node {}: function {} does not make its output {}", quoted(call.name()), quoted(function.name), i);
     redirect(output->name(), value->name());
     graph.replace_all_uses(*output, *value);
   }

@@ -65,20 +65,29 @@ ir::Tensor densify(const ir::SparseTensor& sparse) {
   const ir::Tensor values = sparse.values.loaded();
   const std::vector<std::int64_t> indices = sparse.indices.to_ints();
   switch (ir::bit_width(dense.type())) {
-    case 8: scatter<std::uint8_t>(sparse, indices, values, dense); break;
-    case 16: scatter<std::uint16_t>(sparse, indices, values, dense); break;
-    case 32: scatter<std::uint32_t>(sparse, indices, values, dense); break;
-    case 64: scatter<std::uint64_t>(sparse, indices, values, dense); break;
-    default: unsupported("a sparse tensor of {}", ir::name(dense.type()));
+    case 8:
+      scatter<std::uint8_t>(sparse, indices, values, dense);
+      break;
+    case 16:
+      scatter<std::uint16_t>(sparse, indices, values, dense);
+      break;
+    case 32:
+      scatter<std::uint32_t>(sparse, indices, values, dense);
+      break;
+    case 64:
+      scatter<std::uint64_t>(sparse, indices, values, dense);
+      break;
+    default:
+      unsupported("a sparse tensor of {}", ir::name(dense.type()));
   }
   return dense;
 }
 
-
 }  // namespace
 
 std::string describe(const ir::Node& node) {
-  return fmt::format("node {} ({})", quoted(node.name().empty() && node.output(0) ? node.output(0)->name() : node.name()),
+  return fmt::format("node {} ({})",
+                     quoted(node.name().empty() && node.output(0) ? node.output(0)->name() : node.name()),
                      node.op_type());
 }
 
@@ -217,13 +226,14 @@ void Program::plan_step(Step& step, const ir::Node& node) {
   const std::string& name = node.name().empty() && node.output(0) ? node.output(0)->name() : node.name();
   step.seed = hash_name(name);
   const KernelInfo info{node, private_->model(), private_->opset(node), threads()};
-  in_context([&] { return describe(node); }, [&] {
-    step.kernel = make_kernel(info, options_.reference);
-    if (!step.kernel) step.kernel = make_function_kernel(info, options_.reference);
-  });
+  in_context([&] { return describe(node); },
+             [&] {
+               step.kernel = make_kernel(info, options_.reference);
+               if (!step.kernel) step.kernel = make_function_kernel(info, options_.reference);
+             });
   if (!step.kernel) {
-    std::string operation = fmt::format("{}{}{} (version {})", node.domain(), node.domain().empty() ? "" : ":",
-                                        node.op_type(), info.opset);
+    std::string operation =
+        fmt::format("{}{}{} (version {})", node.domain(), node.domain().empty() ? "" : ":", node.op_type(), info.opset);
     if (std::find(unsupported_.begin(), unsupported_.end(), operation) == unsupported_.end()) {
       unsupported_.push_back(std::move(operation));
     }
@@ -498,7 +508,8 @@ Array* StepContext::take_over(std::size_t index, std::size_t source, ir::Element
   const Slot& from = program_.slots_[step_.inputs[source]];
   Block* block = from.block;
   if (!block || block->references != 1 || from.array.layout != layout || from.array.data != block->data ||
-      type == ir::ElementType::string || (layout ? layout->byte_size() : checked_byte_size(type, dims)) != block->size) {
+      type == ir::ElementType::string ||
+      (layout ? layout->byte_size() : checked_byte_size(type, dims)) != block->size) {
     return nullptr;
   }
   Slot& slot = output_slot(index);

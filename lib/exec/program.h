@@ -30,7 +30,7 @@ struct Slot {
   bool permanent = false;            // a constant
   const ir::Tensor* lazy = nullptr;  // a constant whose bytes are loaded when a kernel first asks for them
   Array array;
-  Block* block = nullptr;            // the arena memory of the array, if it is there
+  Block* block = nullptr;  // the arena memory of the array, if it is there
   struct Plain {
     Array array;
     Block* block;
@@ -120,7 +120,7 @@ class Program {
   const Array& plain(Slot& slot);  // row-major, loaded
   void load(Slot& slot);
   const ir::Datum& datum(Slot& slot);
-  void share(Slot& to, Slot& from);                        // the same contents
+  void share(Slot& to, Slot& from);  // the same contents
   void move(Slot& to, Slot& from);
   void set(Slot& slot, ir::Datum datum);
 
@@ -128,25 +128,29 @@ class Program {
   ProgramOptions options_;
   std::unordered_map<const ir::Value*, std::uint32_t> slot_of_;
   std::vector<Slot> slots_;
-  std::deque<ir::Tensor> dense_;       // sparse initializers
+  std::deque<ir::Tensor> dense_;  // sparse initializers
   std::vector<std::string> unsupported_;
   Body main_;
   Arena arena_;
   std::vector<Block*> scratch_;
-  std::deque<Slot> unwanted_;          // where outputs go that no slot waits for
+  std::deque<Slot> unwanted_;  // where outputs go that no slot waits for
   std::size_t unwanted_count_ = 0;
   std::vector<NodeProfile> profile_;
   std::vector<NodeRun> trace_;
   Clock::time_point made_ = Clock::now();
   std::uint64_t runs_ = 0;
-  bool dirty_ = false;                 // a run did not end well
+  bool dirty_ = false;  // a run did not end well
 };
 
 // The context of one step. Control flow (reference/control_flow.cpp) uses what it has beyond Context.
 class StepContext final : public Context {
  public:
   StepContext(Program& program, Step& step, bool planned)
-      : Context(*step.node), program_(program), step_(step), planned_(planned), scratch_base_(program.scratch_.size()),
+      : Context(*step.node),
+        program_(program),
+        step_(step),
+        planned_(planned),
+        scratch_base_(program.scratch_.size()),
         unwanted_base_(program.unwanted_count_) {}
   ~StepContext() override;
 
@@ -180,12 +184,12 @@ class StepContext final : public Context {
 
   // Running a subgraph in place. Inputs are bound, run(), outputs taken, finish().
   Body& body(std::string_view attribute);
-  Slot take_input(std::size_t index);          // an input of this node: moved where nobody needs it afterwards
+  Slot take_input(std::size_t index);  // an input of this node: moved where nobody needs it afterwards
   void bind(Body& body, std::size_t input, Slot&& value);
   void bind(Body& body, std::size_t input, ir::Datum value);
   Array& bind_new(Body& body, std::size_t input, ir::ElementType type, const ir::Dims& dims);
   void run(Body& body);
-  Slot take(Body& body, std::size_t output);   // moved where possible
+  Slot take(Body& body, std::size_t output);  // moved where possible
   const Array& look(Body& body, std::size_t output);
   void finish(Body& body);                     // empties its slots
   void put(std::size_t output, Slot&& value);  // as an output of this node

@@ -20,7 +20,8 @@ using ir::ElementType;
 struct Sizes {
   std::int64_t batch, spatial, other;
 };
-constexpr std::array<Sizes, 6> kSizes = {{{2, 64, 16}, {1, 96, 24}, {3, 32, 7}, {1, 320, 128}, {4, 48, 512}, {1, 1, 1}}};
+constexpr std::array<Sizes, 6> kSizes = {
+    {{2, 64, 16}, {1, 96, 24}, {3, 32, 7}, {1, 320, 128}, {4, 48, 512}, {1, 1, 1}}};
 
 // Known from a declaration or inference, or that of a constant.
 std::optional<ir::Shape> shape_of(const ir::Value* value) {
@@ -81,7 +82,8 @@ class Maker {
 
   ir::Datum make(const ir::Value& input, const ir::Type& type) {
     switch (type.kind) {
-      case ir::Type::Kind::tensor: return tensor(input, type);
+      case ir::Type::Kind::tensor:
+        return tensor(input, type);
       case ir::Type::Kind::sequence: {
         ir::Sequence sequence{*type.inner, {}};
         for (int i = 0; i < 2; ++i) sequence.items.push_back(make(input, *type.inner));
@@ -89,7 +91,8 @@ class Maker {
       }
       case ir::Type::Kind::optional:
         return ir::Optional{std::make_shared<const ir::Datum>(make(input, *type.inner))};
-      default: unsupported("input {}: random values of type {} can't be made", quoted(input.name()), ir::text(type));
+      default:
+        unsupported("input {}: random values of type {} can't be made", quoted(input.name()), ir::text(type));
     }
   }
 
@@ -113,16 +116,24 @@ class Maker {
       return static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(std::min(below, most))));
     };
     switch (type.element) {
-      case ElementType::float32: fill.operator()<float>([&] { return static_cast<float>(random_.normal()); }); break;
-      case ElementType::float64: fill.operator()<double>([&] { return random_.normal(); }); break;
+      case ElementType::float32:
+        fill.operator()<float>([&] { return static_cast<float>(random_.normal()); });
+        break;
+      case ElementType::float64:
+        fill.operator()<double>([&] { return random_.normal(); });
+        break;
       case ElementType::float16:
         fill.operator()<float16>([&] { return to_float16(static_cast<float>(random_.normal())); });
         break;
       case ElementType::bfloat16:
         fill.operator()<bfloat16>([&] { return to_bfloat16(static_cast<float>(random_.normal())); });
         break;
-      case ElementType::boolean: fill.operator()<bool>([&] { return random_.below(2) == 1; }); break;
-      case ElementType::int64: fill.operator()<std::int64_t>([&] { return integer(INT64_MAX); }); break;
+      case ElementType::boolean:
+        fill.operator()<bool>([&] { return random_.below(2) == 1; });
+        break;
+      case ElementType::int64:
+        fill.operator()<std::int64_t>([&] { return integer(INT64_MAX); });
+        break;
       case ElementType::int32:
         fill.operator()<std::int32_t>([&] { return static_cast<std::int32_t>(integer(INT32_MAX)); });
         break;
@@ -190,7 +201,8 @@ std::vector<ir::NamedDatum> random_inputs(const ir::Model& model, const RandomIn
     if (symbols.contains(name)) continue;
     std::string known;
     for (const std::string& each : symbols) known += (known.empty() ? "" : ", ") + quoted(each);
-    usage_error("no input has a dimension {}; the model has {}", quoted(name), known.empty() ? "none that change" : known);
+    usage_error("no input has a dimension {}; the model has {}", quoted(name),
+                known.empty() ? "none that change" : known);
   }
   if (replaced < options.shapes.size()) {
     for (const auto& [name, shape] : options.shapes) {

@@ -13,18 +13,24 @@ namespace hone::exec {
 namespace {
 
 std::string kind_name(const ir::Datum& datum) {
-  if (const ir::Tensor* tensor = datum.tensor()) return fmt::format("{}{}", ir::name(tensor->type()), ir::text(tensor->dims()));
+  if (const ir::Tensor* tensor = datum.tensor())
+    return fmt::format("{}{}", ir::name(tensor->type()), ir::text(tensor->dims()));
   return datum.sequence() ? "a sequence" : datum.map() ? "a map" : "an optional";
 }
 
 bool same_kind(const ir::Type& type, const ir::Datum& datum) {
   switch (type.kind) {
     case ir::Type::Kind::tensor:
-    case ir::Type::Kind::sparse_tensor: return datum.tensor() != nullptr;
-    case ir::Type::Kind::sequence: return datum.sequence() != nullptr;
-    case ir::Type::Kind::optional: return true;  // a value may stand for an optional that holds it
-    case ir::Type::Kind::map: return datum.map() != nullptr;
-    default: return true;
+    case ir::Type::Kind::sparse_tensor:
+      return datum.tensor() != nullptr;
+    case ir::Type::Kind::sequence:
+      return datum.sequence() != nullptr;
+    case ir::Type::Kind::optional:
+      return true;  // a value may stand for an optional that holds it
+    case ir::Type::Kind::map:
+      return datum.map() != nullptr;
+    default:
+      return true;
   }
 }
 
@@ -150,7 +156,8 @@ struct Session::State {
       input.slot = value && value->is_graph_input() ? program->slot_of(*value) : no_slot;
     }
     variable_slots.clear();
-    for (const auto& [name, tensor] : variables) variable_slots.emplace_back(program->slot_of(*graph.find(name)), &tensor);
+    for (const auto& [name, tensor] : variables)
+      variable_slots.emplace_back(program->slot_of(*graph.find(name)), &tensor);
     observed_slots.clear();
     observed_at_start.clear();
     for (const std::string& name : observed) {
@@ -177,7 +184,8 @@ struct Session::State {
       found->given = &given[i].datum;
     }
     for (const Input& input : inputs) {
-      if (!input.given && !input.fallback) bad_input("input {} ({}) is missing", quoted(input.name), ir::text(input.type));
+      if (!input.given && !input.fallback)
+        bad_input("input {} ({}) is missing", quoted(input.name), ir::text(input.type));
       if (input.given && input.fallback && !overridable) {
         overridable = true;
         build();
@@ -213,15 +221,17 @@ struct Session::State {
           symbol.value = dims[d];
           symbol.input = i;
         } else if (symbol.value != dims[d]) {
-          bad_input("input {} is {}: dimension {} of {} must be {}, as in input {}", quoted(input.name), kind_name(datum),
-                    quoted(symbol.name), ir::text(input.type), symbol.value, quoted(inputs[symbol.input].name));
+          bad_input("input {} is {}: dimension {} of {} must be {}, as in input {}", quoted(input.name),
+                    kind_name(datum), quoted(symbol.name), ir::text(input.type), symbol.value,
+                    quoted(inputs[symbol.input].name));
         }
       }
     }
   }
 
   [[noreturn]] static void mismatch(const Input& input) {
-    bad_input("input {} is {}, the model expects {}", quoted(input.name), kind_name(*input.given), ir::text(input.type));
+    bad_input("input {} is {}, the model expects {}", quoted(input.name), kind_name(*input.given),
+              ir::text(input.type));
   }
 
   CachedPlan* find_plan() {
@@ -242,7 +252,8 @@ struct Session::State {
     check();
     results.clear();
     CachedPlan* cached = find_plan();
-    if (cached && !cached->plan) cached->plan = std::make_unique<MemoryPlan>(plan_memory(cached->trace, program->step_count()));
+    if (cached && !cached->plan)
+      cached->plan = std::make_unique<MemoryPlan>(plan_memory(cached->trace, program->step_count()));
     std::uint64_t keep = 0;
     for (const CachedPlan& each : plans) keep = std::max(keep, each.plan ? each.plan->size : 0);
     const bool trace = !cached && options.plan_cache > 0;
@@ -291,7 +302,6 @@ struct Session::State {
       }
     }
   }
-
 };
 
 Session::Session(const ir::Model& model, SessionOptions options)

@@ -128,7 +128,8 @@ Timings time_in_turn(const std::function<void()>& first, const std::function<voi
   return timings;
 }
 
-Timings time_turns(const std::function<void()>& first, const std::function<void()>& second, const TurnOptions& options) {
+Timings time_turns(const std::function<void()>& first, const std::function<void()>& second,
+                   const TurnOptions& options) {
   constexpr double turn_seconds = 0.02;
   constexpr std::size_t most_in_turn = 50, least_runs = 10;
   double longest = 0;
@@ -137,7 +138,8 @@ Timings time_turns(const std::function<void()>& first, const std::function<void(
     longest = seconds_of(first);
     if (second) longest = std::max(longest, seconds_of(second));
   }
-  const auto in_turn = static_cast<std::size_t>(std::clamp(turn_seconds / std::max(longest, 1e-9), 1.0, static_cast<double>(most_in_turn)));
+  const auto in_turn = static_cast<std::size_t>(
+      std::clamp(turn_seconds / std::max(longest, 1e-9), 1.0, static_cast<double>(most_in_turn)));
   const std::size_t dropped = second && in_turn > 1 ? (in_turn + 4) / 5 : 0;
   Timings timings;
   double spent[2] = {0, 0};

@@ -72,6 +72,6 @@ extern const FieldTable field_table;
 inline const FieldInfo& field_info(Message message, std::uint32_t number) {
   return field_table[static_cast<std::size_t>(message)][number < field_limit ? number : 0];
 }
-const char* message_name(Message message);                           // "NodeProto"
+const char* message_name(Message message);  // "NodeProto"
 
 }  // namespace hone::onnx

@@ -161,7 +161,8 @@ ir::Model Reader::read() {
           fmt::format("two functions are called {} of domain {}", quoted(function->name), quoted(function->domain)));
     }
   }
-  collect("external-data", [] { return ""; }, [&] { external_.check(); });
+  collect(
+      "external-data", [] { return ""; }, [&] { external_.check(); });
   return std::move(model_);
 }
 

@@ -33,12 +33,16 @@ struct HashPayload {
     for (const T& value : values) hash = combine(hash, (*this)(value));
     return hash;
   }
-  std::size_t operator()(const std::unique_ptr<ir::Graph>& graph) const { return std::hash<const void*>()(graph.get()); }
+  std::size_t operator()(const std::unique_ptr<ir::Graph>& graph) const {
+    return std::hash<const void*>()(graph.get());
+  }
 };
 
 struct EqualPayload {
   template <typename T>
-  bool operator()(const T& a, const T& b) const { return a == b; }
+  bool operator()(const T& a, const T& b) const {
+    return a == b;
+  }
   bool operator()(const ir::Tensor& a, const ir::Tensor& b) const { return ir::equal(a, b); }
   bool operator()(const ir::OpaqueAttribute& a, const ir::OpaqueAttribute& b) const { return a.wire == b.wire; }
   template <typename T>
@@ -50,7 +54,9 @@ struct EqualPayload {
     return true;
   }
   template <typename T, typename U>
-  bool operator()(const T&, const U&) const { return false; }
+  bool operator()(const T&, const U&) const {
+    return false;
+  }
 };
 
 std::size_t hash_of(const ir::Node& node) {

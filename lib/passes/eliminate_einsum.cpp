@@ -43,20 +43,24 @@ Status eliminate_einsum(ir::Node& einsum, PassContext& context) {
       if (at == std::string::npos) return rewriter.decline(einsum, "unknown letter");
       perm.push_back(static_cast<std::int64_t>(at));
     }
-    ir::Node& transpose = rewriter.add("Transpose", {einsum.input(0)}, rewrite::attributes("perm", perm), einsum, &einsum);
+    ir::Node& transpose =
+        rewriter.add("Transpose", {einsum.input(0)}, rewrite::attributes("perm", perm), einsum, &einsum);
     return rewriter.replace(einsum, *transpose.output(0));
   }
   const std::string b = operands.substr(comma + 1);
   if (b.find(',') != std::string::npos || has_repeats(b)) return rewriter.decline(einsum, "more than two operands");
   const std::size_t rank = a.size();
-  if (rank < 2 || b.size() != rank || result.size() != rank) return rewriter.decline(einsum, "not a product of matrices");
+  if (rank < 2 || b.size() != rank || result.size() != rank)
+    return rewriter.decline(einsum, "not a product of matrices");
   // a = batch i j, b = batch j k, result = batch i k
   const std::string batch = a.substr(0, rank - 2);
   const char i = a[rank - 2], j = a[rank - 1], k = b[rank - 1];
-  if (b != batch + j + k || result != batch + i + k || i == k) return rewriter.decline(einsum, "not a product of matrices");
+  if (b != batch + j + k || result != batch + i + k || i == k)
+    return rewriter.decline(einsum, "not a product of matrices");
   const auto& left = einsum.input(0)->shape();
   const auto& right = einsum.input(1)->shape();
-  if (!left || !right || left->size() != rank || right->size() != rank) return rewriter.decline(einsum, "shapes are not known");
+  if (!left || !right || left->size() != rank || right->size() != rank)
+    return rewriter.decline(einsum, "shapes are not known");
   for (std::size_t axis = 0; axis + 2 < rank; ++axis) {
     if (!provably_equal((*left)[axis], (*right)[axis])) return rewriter.decline(einsum, "batch dimensions may differ");
   }

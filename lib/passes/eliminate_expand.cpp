@@ -10,9 +10,24 @@
 namespace hone::passes {
 namespace {
 
-constexpr std::array<std::string_view, 18> kBroadcasting = {
-    "Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual",
-    "Where", "Max", "Min", "Sum", "Mod"};
+constexpr std::array<std::string_view, 18> kBroadcasting = {"Add",
+                                                            "Sub",
+                                                            "Mul",
+                                                            "Div",
+                                                            "Pow",
+                                                            "And",
+                                                            "Or",
+                                                            "Xor",
+                                                            "Equal",
+                                                            "Less",
+                                                            "Greater",
+                                                            "LessOrEqual",
+                                                            "GreaterOrEqual",
+                                                            "Where",
+                                                            "Max",
+                                                            "Min",
+                                                            "Sum",
+                                                            "Mod"};
 
 // Every dimension of the result comes from another operand or from what Expand read.
 bool keeps_result(const ir::Node& user, const ir::Value& expanded, const ir::Value& source) {

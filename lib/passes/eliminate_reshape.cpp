@@ -47,9 +47,8 @@ Status eliminate_reshape(ir::Node& node, PassContext& context) {
   if (!source.shape() || !output->shape()) return rewriter.decline(node, "shapes are not known");
   if (const auto dims = reshape_target(*source.shape(), *output->shape())) {
     // Before the edit, so that the new node sees the types of the old one.
-    ir::Node& reshape =
-        rewriter.add("Reshape", {&source, &rewriter.constant_ints(node, *dims, output->name() + "_shape")}, {}, node,
-                     &node);
+    ir::Node& reshape = rewriter.add(
+        "Reshape", {&source, &rewriter.constant_ints(node, *dims, output->name() + "_shape")}, {}, node, &node);
     return rewriter.replace(node, *reshape.output(0));
   }
   return rewriter.decline(node, "target is not expressible as a constant");

@@ -67,12 +67,12 @@ Status eliminate_slice(ir::Node& slice, PassContext& context) {
     both.steps.push_back(second->steps[i]);
   }
   const std::string name = slice.output(0)->name();
-  ir::Node& merged = rewriter.add(
-      "Slice",
-      {before->input(0), &rewriter.constant_ints(slice, both.starts, name + "_starts"),
-       &rewriter.constant_ints(slice, both.ends, name + "_ends"), &rewriter.constant_ints(slice, both.axes, name + "_axes"),
-       &rewriter.constant_ints(slice, both.steps, name + "_steps")},
-      {}, slice, &slice);
+  ir::Node& merged = rewriter.add("Slice",
+                                  {before->input(0), &rewriter.constant_ints(slice, both.starts, name + "_starts"),
+                                   &rewriter.constant_ints(slice, both.ends, name + "_ends"),
+                                   &rewriter.constant_ints(slice, both.axes, name + "_axes"),
+                                   &rewriter.constant_ints(slice, both.steps, name + "_steps")},
+                                  {}, slice, &slice);
   return rewriter.replace(slice, *merged.output(0));
 }
 

@@ -17,9 +17,18 @@
 namespace hone::passes {
 namespace {
 
-constexpr std::array<std::string_view, 12> kNeverFolded = {
-    "Constant",        "DequantizeLinear", "QuantizeLinear", "DynamicQuantizeLinear", "RandomNormal", "RandomNormalLike",
-    "RandomUniform",   "RandomUniformLike", "Multinomial",   "Bernoulli",             "If",           "Loop"};
+constexpr std::array<std::string_view, 12> kNeverFolded = {"Constant",
+                                                           "DequantizeLinear",
+                                                           "QuantizeLinear",
+                                                           "DynamicQuantizeLinear",
+                                                           "RandomNormal",
+                                                           "RandomNormalLike",
+                                                           "RandomUniform",
+                                                           "RandomUniformLike",
+                                                           "Multinomial",
+                                                           "Bernoulli",
+                                                           "If",
+                                                           "Loop"};
 
 // Larger inputs are not read for folding what is no smaller: a transposed or cast 400 MB weight stays a node until a
 // pass defers it.
@@ -100,10 +109,14 @@ Status fold_constants(ir::Node& node, PassContext& context) {
     outputs = exec::evaluate(node, rewriter.model(), inputs, options);
   } catch (const Error& error) {
     switch (error.kind()) {
-      case ErrorKind::unsupported: return rewriter.decline(node, "no kernel");
-      case ErrorKind::resource_limit: return rewriter.decline(node, "result is larger than the folding limit");
-      case ErrorKind::bad_input: return rewriter.decline(node, "fails when it is run");
-      default: throw;
+      case ErrorKind::unsupported:
+        return rewriter.decline(node, "no kernel");
+      case ErrorKind::resource_limit:
+        return rewriter.decline(node, "result is larger than the folding limit");
+      case ErrorKind::bad_input:
+        return rewriter.decline(node, "fails when it is run");
+      default:
+        throw;
     }
   }
   std::vector<ir::Tensor> tensors;

@@ -42,7 +42,8 @@ Match<Bindings> match(const ir::Node& last, std::int64_t opset) {
       if (!clip || !is_splat(clip->input(1), 0) || !is_splat(clip->input(2), 6)) continue;
       const ir::Node* add = rewrite::sole_producer(clip->input(0), "Add");
       ir::Value* x = mul->input(1 - i);
-      if (add && ((add->input(0) == x && is_splat(add->input(1), 3)) || (add->input(1) == x && is_splat(add->input(0), 3)))) {
+      if (add &&
+          ((add->input(0) == x && is_splat(add->input(1), 3)) || (add->input(1) == x && is_splat(add->input(0), 3)))) {
         return Bindings{x, "HardSwish"};
       }
     }
@@ -52,8 +53,8 @@ Match<Bindings> match(const ir::Node& last, std::int64_t opset) {
     ir::Value* x = last.input(1 - i);
     const ir::Node* gate = last.input(i)->only_use() ? last.input(i)->producer() : nullptr;
     if (!gate || !x) continue;
-    if (opset >= 14 && gate->is("HardSigmoid") && gate->input(0) == x && std::abs(gate->float_or("alpha", 0.2f) - 1.0 / 6) < 1e-4 &&
-        gate->float_or("beta", 0.5f) == 0.5f) {
+    if (opset >= 14 && gate->is("HardSigmoid") && gate->input(0) == x &&
+        std::abs(gate->float_or("alpha", 0.2f) - 1.0 / 6) < 1e-4 && gate->float_or("beta", 0.5f) == 0.5f) {
       return Bindings{x, "HardSwish"};
     }
     if (opset >= 24 && gate->is("Sigmoid") && gate->input(0) == x) return Bindings{x, "Swish"};

@@ -34,7 +34,8 @@ Status fuse_batch_normalization_conv(ir::Node& conv, PassContext& context) {
     return rewriter.decline(conv, "weights are not constant");
   }
   if (weight->byte_size() > (64u << 20)) return rewriter.decline(conv, "weights are large");
-  const auto outputs = static_cast<std::size_t>(weight->dims()[0]), channels = static_cast<std::size_t>(weight->dims()[1]);
+  const auto outputs = static_cast<std::size_t>(weight->dims()[0]),
+             channels = static_cast<std::size_t>(weight->dims()[1]);
   std::vector<std::vector<double>> parameters;
   for (std::size_t i = 1; i < 5; ++i) {
     const ir::Tensor* tensor = ir::constant(norm->input(i));
@@ -48,7 +49,8 @@ Status fuse_batch_normalization_conv(ir::Node& conv, PassContext& context) {
   for (std::size_t c = 0; c < channels; ++c) {
     scale[c] = parameters[0][c] / std::sqrt(parameters[3][c] + epsilon);
     shift[c] = parameters[1][c] - parameters[2][c] * scale[c];
-    if (!std::isfinite(scale[c]) || !std::isfinite(shift[c])) return rewriter.decline(conv, "parameters are not finite");
+    if (!std::isfinite(scale[c]) || !std::isfinite(shift[c]))
+      return rewriter.decline(conv, "parameters are not finite");
   }
   std::vector<double> moved = bias ? bias->to_doubles() : std::vector<double>(outputs, 0.0);
   const std::vector<double> values = weight->to_doubles();

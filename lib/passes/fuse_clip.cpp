@@ -42,7 +42,8 @@ Status fuse_clip(ir::Node& node, PassContext& context) {
   const ir::ElementType type = node.output(0)->element_type();
   if (!is_scalable(type)) return rewriter.decline(node, "element type");
   const ir::Node* before = node.input(0) && node.input(0)->only_use() ? node.input(0)->producer() : nullptr;
-  if (!before || !(before->is("Relu") || before->is("Clip"))) return rewriter.decline(node, "no Relu or Clip of its own before it");
+  if (!before || !(before->is("Relu") || before->is("Clip")))
+    return rewriter.decline(node, "no Relu or Clip of its own before it");
   const auto first = range(*before), second = range(node);
   if (!first || !second) return rewriter.decline(node, "bounds are not constant");
   const Range both{std::max(first->low, second->low), std::min(first->high, second->high)};

@@ -38,8 +38,7 @@ Match<Bindings> match(const ir::Node& add) {
   const ir::Tensor* bias = ir::constant(conv->input(2));
   if (!weight || (conv->input(2) && !bias)) return no("convolution's weights are not constant");
   if (!is_scalable(weight->type()) || weight->rank() < 2) return no("weight type");
-  const std::int64_t channels =
-      conv->is("Conv") ? weight->dims()[0] : weight->dims()[1] * conv->int_or("group", 1);
+  const std::int64_t channels = conv->is("Conv") ? weight->dims()[0] : weight->dims()[1] * conv->int_or("group", 1);
   const auto values = per_channel(*constant, weight->rank(), 1, channels);
   if (!values) return no("constant is not per channel");
   Bindings found{conv, bias ? bias->to_doubles() : std::vector<double>(values->size(), 0.0), weight->type()};

@@ -78,8 +78,8 @@ Status fuse_conv_batch_normalization(ir::Node& norm, PassContext& context) {
   if (!found) return rewriter.decline(norm, found.reason());
   ir::Node& conv = *found->conv;
   const auto channels = static_cast<std::int64_t>(found->scale.size());
-  ir::Value& weight = rewriter.constant(conv, scale_along(*found->weight, found->channel_axis, found->scale),
-                                        conv.input(1)->name());
+  ir::Value& weight =
+      rewriter.constant(conv, scale_along(*found->weight, found->channel_axis, found->scale), conv.input(1)->name());
   ir::Value& bias = rewriter.constant(conv, from_doubles(found->weight->type(), {channels}, found->shift),
                                       conv.input(2) ? conv.input(2)->name() : norm.input(2)->name());
   rewriter.set_input(conv, 1, &weight);

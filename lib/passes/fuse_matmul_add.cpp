@@ -56,8 +56,7 @@ Status fuse_matmul_add(ir::Node& add, PassContext& context) {
   const auto found = match(add, rewriter.opset(add));
   if (!found) return rewriter.decline(add, found.reason());
   ir::Node& product = *found->product;
-  ir::Node& gemm =
-      rewriter.add("Gemm", {product.input(0), product.input(1), found->bias}, {}, add, &product);
+  ir::Node& gemm = rewriter.add("Gemm", {product.input(0), product.input(1), found->bias}, {}, add, &product);
   return rewriter.replace(add, *gemm.output(0));
 }
 

@@ -52,7 +52,8 @@ Status fuse_matmul_batch_normalization(ir::Node& norm, PassContext& context) {
   for (std::size_t c = 0; c < shift.size(); ++c) {
     scale[c] = parameters[0][c] / std::sqrt(parameters[3][c] + epsilon);
     shift[c] = (shift[c] - parameters[2][c]) * scale[c] + parameters[1][c];
-    if (!std::isfinite(scale[c]) || !std::isfinite(shift[c])) return rewriter.decline(norm, "parameters are not finite");
+    if (!std::isfinite(scale[c]) || !std::isfinite(shift[c]))
+      return rewriter.decline(norm, "parameters are not finite");
   }
   ir::Value& scaled = rewriter.constant(norm, scale_along(*weight, axis, scale), gemm->input(1)->name());
   ir::Value& moved = rewriter.constant(norm, from_doubles(weight->type(), {columns}, shift), norm.input(2)->name());

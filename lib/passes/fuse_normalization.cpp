@@ -19,7 +19,7 @@ using rewrite::Match;
 using rewrite::no;
 
 struct Statistics {
-  ir::Value* data;      // what is divided: x, or x - mean
+  ir::Value* data;  // what is divided: x, or x - mean
   std::int64_t axis;
   float epsilon;
 };
@@ -122,14 +122,15 @@ Status fuse_normalization(ir::Node& node, PassContext& context) {
     if (type != ir::ElementType::float32) return rewriter.decline(node, "no scale");
     std::int64_t count = 1;
     for (const std::int64_t dim : *dims) count *= dim;
-    scale = &rewriter.constant(node, ir::Tensor::of<float>(*dims, std::vector<float>(static_cast<std::size_t>(count), 1.0f)), "scale");
+    scale = &rewriter.constant(
+        node, ir::Tensor::of<float>(*dims, std::vector<float>(static_cast<std::size_t>(count), 1.0f)), "scale");
   }
   std::vector<ir::Value*> inputs{x ? x : found->data, scale};
   if (bias) inputs.push_back(bias);
-  ir::Node& fused = rewriter.add(x ? "LayerNormalization" : "RMSNormalization", inputs,
-                                 rewrite::attributes("axis", found->axis - static_cast<std::int64_t>(shape.size()), "epsilon",
-                                                     found->epsilon),
-                                 *last, &node);
+  ir::Node& fused = rewriter.add(
+      x ? "LayerNormalization" : "RMSNormalization", inputs,
+      rewrite::attributes("axis", found->axis - static_cast<std::int64_t>(shape.size()), "epsilon", found->epsilon),
+      *last, &node);
   return rewriter.replace(*last, *fused.output(0));
 }
 

@@ -71,7 +71,8 @@ Status fuse_reshape_transpose(ir::Node& last, PassContext& context) {
   const auto target = reshape_target(found->moved, result);
   if (!back && !target) return rewriter.decline(last, "target is not expressible as a constant");
   const ir::Node& transpose = *last.input(0)->producer();
-  ir::Node& moved = rewriter.add("Transpose", {found->source}, rewrite::attributes("perm", found->perm), last, &transpose);
+  ir::Node& moved =
+      rewriter.add("Transpose", {found->source}, rewrite::attributes("perm", found->perm), last, &transpose);
   if (back) return rewriter.replace(last, *moved.output(0));
   ir::Value& dims = rewriter.constant_ints(last, *target, last.output(0)->name() + "_shape");
   ir::Node& reshape = rewriter.add("Reshape", {moved.output(0), &dims}, {}, last, &last);

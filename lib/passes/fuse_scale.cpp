@@ -93,8 +93,8 @@ Status scale_result(ir::Node& mul, ir::Value* data, const ir::Tensor& constant, 
     if (!std::isfinite(factor) || factor == 0) return rewriter.decline(mul, "factor is zero or not finite");
   }
   ir::Node* holder = found->add ? found->add : found->product;
-  ir::Value* bias = found->bias < holder->input_count() && (found->add || holder->is("Gemm"))
-                        ? holder->input(found->bias) : nullptr;
+  ir::Value* bias =
+      found->bias < holder->input_count() && (found->add || holder->is("Gemm")) ? holder->input(found->bias) : nullptr;
   std::optional<std::vector<double>> shifted;
   if (bias) {
     const ir::Tensor& tensor = *ir::constant(bias);
@@ -107,8 +107,9 @@ Status scale_result(ir::Node& mul, ir::Value* data, const ir::Tensor& constant, 
     rewriter.set_input(*holder, found->bias,
                        &rewriter.constant(*holder, from_doubles(weight.type(), {columns}, *shifted), bias->name()));
   }
-  rewriter.set_input(*found->product, 1,
-                     &rewriter.constant(*found->product, scale_along(weight, 1, *factors), found->product->input(1)->name()));
+  rewriter.set_input(
+      *found->product, 1,
+      &rewriter.constant(*found->product, scale_along(weight, 1, *factors), found->product->input(1)->name()));
   return rewriter.replace(mul, *data);
 }
 
@@ -132,8 +133,9 @@ Status fuse_scale(ir::Node& mul, PassContext& context) {
     const double number = constant->to_doubles()[0];
     const double factor = divide ? 1 / number : number;
     if (!std::isfinite(factor) || factor == 0) break;
-    ir::Value& scaled = rewriter.constant(product, scale_along(*weight, 0, std::vector<double>(
-        static_cast<std::size_t>(weight->dims()[0]), factor)), product.input(1)->name());
+    ir::Value& scaled = rewriter.constant(
+        product, scale_along(*weight, 0, std::vector<double>(static_cast<std::size_t>(weight->dims()[0]), factor)),
+        product.input(1)->name());
     rewriter.set_input(product, 1, &scaled);
     rewriter.set_input(product, 0, data);
     return Status::changed;

@@ -63,7 +63,8 @@ Status fuse_split(ir::Node& node, PassContext& context) {
     if (piece.slice->is_before(*first)) first = piece.slice;
   }
   ir::Value& lengths = rewriter.constant_ints(*first, sizes, value->name() + "_split");
-  ir::Node& split = rewriter.add("Split", {value, &lengths}, rewrite::attributes("axis", *axis), *first, first, sizes.size());
+  ir::Node& split =
+      rewriter.add("Split", {value, &lengths}, rewrite::attributes("axis", *axis), *first, first, sizes.size());
   for (std::size_t i = 0; i < pieces.size(); ++i) (void)rewriter.replace(*pieces[i].slice, *split.output(i));
   return Status::changed;
 }

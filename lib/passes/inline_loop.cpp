@@ -16,7 +16,8 @@ Status inline_loop(ir::Node& loop, PassContext& context) {
   if (!body || loop.input_count() != body->inputs().size() || body->inputs().size() < 2) {
     return rewriter.decline(loop, "body does not fit");
   }
-  if (body->outputs().size() != body->inputs().size() - 1) return rewriter.decline(loop, "collects values of each turn");
+  if (body->outputs().size() != body->inputs().size() - 1)
+    return rewriter.decline(loop, "collects values of each turn");
   if (!in_main_graph(loop, *rewriter.model().graph)) return rewriter.decline(loop, "a function has no initializers");
   ir::ValueMap map;
   map[body->inputs()[0]] = &rewriter.constant(loop, ir::Tensor::scalar<std::int64_t>(0), "turn");

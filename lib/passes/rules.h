@@ -52,6 +52,7 @@ Status convert_float16(PassContext& context);
 
 // The nodes of `body` in place of `node`; `map` holds stand-ins for the body's inputs, and output i of the node is output
 // i + skipped of the body.
-Status inline_graph(const ir::Graph& body, ir::Node& node, ir::ValueMap& map, std::size_t skipped, PassContext& context);
+Status inline_graph(const ir::Graph& body, ir::Node& node, ir::ValueMap& map, std::size_t skipped,
+                    PassContext& context);
 
 }  // namespace hone::passes

@@ -19,10 +19,11 @@ namespace hone::passes {
 namespace {
 
 constexpr std::array<std::string_view, 44> kElementwise = {
-    "Abs",  "Acos", "Asin",      "Atan",  "Cast",  "Ceil",       "Celu", "Clip",    "Cos",    "Cosh",     "Elu",
-    "Erf",  "Exp",  "Floor",     "Gelu",  "IsNaN", "HardSigmoid", "Log", "HardSwish", "LeakyRelu", "Mish", "Neg",
-    "Not",  "Reciprocal", "Relu", "Round", "Selu", "Sigmoid",    "Sign", "Sin",     "Softplus", "Softsign", "Sqrt",
-    "Tanh", "Add",  "Sub",       "Mul",   "Div",   "Pow",        "Max",  "Min",     "And",    "Or",       "Where"};
+    "Abs",       "Acos",      "Asin", "Atan",     "Cast",     "Ceil",       "Celu",  "Clip",        "Cos",
+    "Cosh",      "Elu",       "Erf",  "Exp",      "Floor",    "Gelu",       "IsNaN", "HardSigmoid", "Log",
+    "HardSwish", "LeakyRelu", "Mish", "Neg",      "Not",      "Reciprocal", "Relu",  "Round",       "Selu",
+    "Sigmoid",   "Sign",      "Sin",  "Softplus", "Softsign", "Sqrt",       "Tanh",  "Add",         "Sub",
+    "Mul",       "Div",       "Pow",  "Max",      "Min",      "And",        "Or",    "Where"};
 
 // Constants up to this many bytes are transposed here and now.
 constexpr std::uint64_t kConstantLimit = 1 << 20;
@@ -34,7 +35,8 @@ bool is_elementwise(const ir::Node& node) {
 
 bool is_one_number(const ir::Value& value) {
   if (!value.shape()) return false;
-  return std::all_of(value.shape()->begin(), value.shape()->end(), [](const ir::Dimension& dim) { return dim.number() == 1; });
+  return std::all_of(value.shape()->begin(), value.shape()->end(),
+                     [](const ir::Dimension& dim) { return dim.number() == 1; });
 }
 
 // Inputs of an elementwise node that are parameters, not data.

@@ -75,7 +75,8 @@ bool is_identity(const Permutation& perm) {
 
 Permutation inverse(const Permutation& perm) {
   Permutation result(perm.size());
-  for (std::size_t i = 0; i < perm.size(); ++i) result[static_cast<std::size_t>(perm[i])] = static_cast<std::int64_t>(i);
+  for (std::size_t i = 0; i < perm.size(); ++i)
+    result[static_cast<std::size_t>(perm[i])] = static_cast<std::int64_t>(i);
   return result;
 }
 

@@ -16,25 +16,53 @@ constexpr std::uint64_t kWindow = 1 << 20;  // elements held at a time
 
 double load(ElementType type, const std::byte* at) {
   switch (type) {
-    case ElementType::float32: { float v; std::memcpy(&v, at, 4); return v; }
-    case ElementType::float64: { double v; std::memcpy(&v, at, 8); return v; }
-    case ElementType::float16: { float16 v; std::memcpy(&v, at, 2); return to_float(v); }
-    case ElementType::bfloat16: { bfloat16 v; std::memcpy(&v, at, 2); return to_float(v); }
-    default: fail(ErrorKind::internal, "weight arithmetic on {}", ir::name(type));
+    case ElementType::float32: {
+      float v;
+      std::memcpy(&v, at, 4);
+      return v;
+    }
+    case ElementType::float64: {
+      double v;
+      std::memcpy(&v, at, 8);
+      return v;
+    }
+    case ElementType::float16: {
+      float16 v;
+      std::memcpy(&v, at, 2);
+      return to_float(v);
+    }
+    case ElementType::bfloat16: {
+      bfloat16 v;
+      std::memcpy(&v, at, 2);
+      return to_float(v);
+    }
+    default:
+      fail(ErrorKind::internal, "weight arithmetic on {}", ir::name(type));
   }
 }
 
 void store(ElementType type, double value, std::byte* at) {
   switch (type) {
-    case ElementType::float32: { const float v = static_cast<float>(value); std::memcpy(at, &v, 4); return; }
-    case ElementType::float64: std::memcpy(at, &value, 8); return;
-    case ElementType::float16: { const float16 v = to_float16(value); std::memcpy(at, &v, 2); return; }
+    case ElementType::float32: {
+      const float v = static_cast<float>(value);
+      std::memcpy(at, &v, 4);
+      return;
+    }
+    case ElementType::float64:
+      std::memcpy(at, &value, 8);
+      return;
+    case ElementType::float16: {
+      const float16 v = to_float16(value);
+      std::memcpy(at, &v, 2);
+      return;
+    }
     case ElementType::bfloat16: {
       const bfloat16 v = to_bfloat16(static_cast<float>(value));
       std::memcpy(at, &v, 2);
       return;
     }
-    default: fail(ErrorKind::internal, "weight arithmetic on {}", ir::name(type));
+    default:
+      fail(ErrorKind::internal, "weight arithmetic on {}", ir::name(type));
   }
 }
 

@@ -66,7 +66,8 @@ class Follower {
     for (const ir::Value* output : graph_.outputs()) pin_value(output, "graph output");
     // A constant sliced along an axis for one user and taken whole there, or sliced differently, by another can't shrink.
     for (const Slice& slice : flow_.slices_) {
-      if (slice.uses != slice.value->uses().size() || conflicts_.contains(slice.value) || slice.value->is_graph_output()) {
+      if (slice.uses != slice.value->uses().size() || conflicts_.contains(slice.value) ||
+          slice.value->is_graph_output()) {
         flow_.pin(slice.channels, "weight is shared");
       }
     }
@@ -505,12 +506,21 @@ class Follower {
   void visit(ir::Node& node) {
     static const std::unordered_map<std::string_view, void (Follower::*)(ir::Node&)> table = [] {
       std::unordered_map<std::string_view, void (Follower::*)(ir::Node&)> rules{
-          {"Conv", &Follower::conv}, {"ConvTranspose", &Follower::conv}, {"Gemm", &Follower::gemm},
-          {"MatMul", &Follower::matmul}, {"BatchNormalization", &Follower::norm},
-          {"InstanceNormalization", &Follower::norm}, {"Softmax", &Follower::softmax},
-          {"LogSoftmax", &Follower::softmax}, {"Concat", &Follower::concat}, {"Split", &Follower::split},
-          {"Transpose", &Follower::transpose}, {"Reshape", &Follower::reshape}, {"Flatten", &Follower::reshape},
-          {"Squeeze", &Follower::reshape}, {"Unsqueeze", &Follower::reshape}};
+          {"Conv", &Follower::conv},
+          {"ConvTranspose", &Follower::conv},
+          {"Gemm", &Follower::gemm},
+          {"MatMul", &Follower::matmul},
+          {"BatchNormalization", &Follower::norm},
+          {"InstanceNormalization", &Follower::norm},
+          {"Softmax", &Follower::softmax},
+          {"LogSoftmax", &Follower::softmax},
+          {"Concat", &Follower::concat},
+          {"Split", &Follower::split},
+          {"Transpose", &Follower::transpose},
+          {"Reshape", &Follower::reshape},
+          {"Flatten", &Follower::reshape},
+          {"Squeeze", &Follower::reshape},
+          {"Unsqueeze", &Follower::reshape}};
       for (const char* op : {"Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean", "Pow", "PRelu", "Where"}) {
         rules[op] = &Follower::elementwise;
       }
@@ -522,14 +532,26 @@ class Follower {
       }
       return rules;
     }();
-    static const std::vector<std::string_view> unary = {
-        "Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Softplus", "Softsign",
-        "Mish", "Swish", "Gelu", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Abs", "Neg", "Clip", "Identity", "Dropout",
-        "Cast", "ThresholdedRelu", "Round", "Floor", "Ceil"};
+    static const std::vector<std::string_view> unary = {"Relu",       "LeakyRelu",
+                                                        "Elu",        "Selu",
+                                                        "Celu",       "Sigmoid",
+                                                        "Tanh",       "HardSigmoid",
+                                                        "HardSwish",  "Softplus",
+                                                        "Softsign",   "Mish",
+                                                        "Swish",      "Gelu",
+                                                        "Erf",        "Exp",
+                                                        "Log",        "Sqrt",
+                                                        "Reciprocal", "Abs",
+                                                        "Neg",        "Clip",
+                                                        "Identity",   "Dropout",
+                                                        "Cast",       "ThresholdedRelu",
+                                                        "Round",      "Floor",
+                                                        "Ceil"};
     if (node.domain().empty()) {
       if (const auto found = table.find(node.op_type()); found != table.end()) return (this->*found->second)(node);
       if (std::find(unary.begin(), unary.end(), node.op_type()) != unary.end()) {
-        if (node.is("Dropout") && node.output(1) && node.output(1)->has_uses()) return pin_inputs(node, "mask is in use");
+        if (node.is("Dropout") && node.output(1) && node.output(1)->has_uses())
+          return pin_inputs(node, "mask is in use");
         return pass_through(node);
       }
     }

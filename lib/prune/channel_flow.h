@@ -25,7 +25,7 @@ struct Slice {
   ir::Value* value;
   std::size_t axis;
   Channels channels;
-  bool makes = false;  // it is where the channels come from: its rows are their weights
+  bool makes = false;    // it is where the channels come from: its rows are their weights
   std::size_t uses = 1;  // of the constant that see these channels there
 };
 
@@ -34,7 +34,7 @@ class ChannelFlow {
   // Types must have been inferred. Follows the main graph; values that subgraphs capture are pinned.
   explicit ChannelFlow(ir::Model& model);
 
-  Channel find(Channel channel);               // the representative
+  Channel find(Channel channel);  // the representative
   bool is_pinned(Channel channel) { return pinned_[find(channel)] != 0; }
   const std::string& pinned_by(Channel channel) { return reasons_[pinned_[find(channel)]]; }
   const std::vector<Slice>& slices() const { return slices_; }

@@ -160,9 +160,10 @@ class Removal {
       } else {
         std::vector<std::int64_t> target = *ir::constant_ints(counted.node->input(1));
         target[counted.place] = kept;
-        ir::Value* constant = counted.node->graph().add_initializer(counted.node->input(1)->name(),
-                                                                    ir::Tensor::vector(target));
-        constant->set_type(ir::Type::tensor(ir::ElementType::int64, ir::Shape{static_cast<std::int64_t>(target.size())}));
+        ir::Value* constant =
+            counted.node->graph().add_initializer(counted.node->input(1)->name(), ir::Tensor::vector(target));
+        constant->set_type(
+            ir::Type::tensor(ir::ElementType::int64, ir::Shape{static_cast<std::int64_t>(target.size())}));
         counted.node->set_input(1, constant);
       }
     }
@@ -183,7 +184,8 @@ class Removal {
   std::pair<std::int64_t, std::int64_t> channels_of(const ir::Node& node) {
     for (const ChannelFlow::Made& made : flow_.made()) {
       if (made.node == &node) {
-        return {static_cast<std::int64_t>(made.channels.size()), static_cast<std::int64_t>(kept_of(made.channels).size())};
+        return {static_cast<std::int64_t>(made.channels.size()),
+                static_cast<std::int64_t>(kept_of(made.channels).size())};
       }
     }
     return {0, 0};
@@ -244,7 +246,8 @@ void remove_channels(ir::Model& model, const std::vector<Layer>& layers, const P
       reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", quoted(result.node),
                              result.skipped.empty() ? "too few channels" : result.skipped);
     }
-    unsupported("no channel can be removed at this sparsity: {}", reasons.empty() ? "no layer has constant weights" : reasons);
+    unsupported("no channel can be removed at this sparsity: {}",
+                reasons.empty() ? "no layer has constant weights" : reasons);
   }
   removal.apply();
   for (std::size_t i = 0; i < layers.size(); ++i) {

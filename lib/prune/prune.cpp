@@ -45,9 +45,15 @@ PruneResult prune(ir::Model& model, const PruneOptions& options, Observer& obser
   };
   if (layers.empty()) nothing("Conv, ConvTranspose, Gemm or MatMul with constant float weights");
   switch (options.structure) {
-    case Structure::unstructured: zero_smallest(model, layers, options, result.layers, observer); break;
-    case Structure::n_of_m: zero_n_of_m(model, layers, options, result.layers, observer); break;
-    case Structure::channel: remove_channels(model, layers, options, result.layers, observer); break;
+    case Structure::unstructured:
+      zero_smallest(model, layers, options, result.layers, observer);
+      break;
+    case Structure::n_of_m:
+      zero_n_of_m(model, layers, options, result.layers, observer);
+      break;
+    case Structure::channel:
+      remove_channels(model, layers, options, result.layers, observer);
+      break;
   }
   const auto skipped = [](const LayerResult& layer) { return !layer.skipped.empty(); };
   if (std::all_of(result.layers.begin(), result.layers.end(), skipped)) {

@@ -138,8 +138,8 @@ class NOfM final : public ir::DeferredBytes {
  private:
   void keep_largest(std::span<float> block, std::uint64_t rows) const {
     // A short block at the end keeps its share, rounded up.
-    const auto keep = (rows * static_cast<std::uint64_t>(n_) + static_cast<std::uint64_t>(m_) - 1) /
-                      static_cast<std::uint64_t>(m_);
+    const auto keep =
+        (rows * static_cast<std::uint64_t>(n_) + static_cast<std::uint64_t>(m_) - 1) / static_cast<std::uint64_t>(m_);
     std::vector<std::uint64_t> order(rows);
     for (std::uint64_t column = 0; column < inner_; ++column) {
       for (std::uint64_t row = 0; row < rows; ++row) order[row] = row;
@@ -207,8 +207,8 @@ void zero_smallest(ir::Model&, const std::vector<Layer>& layers, const PruneOpti
     const Layer& layer = layers[i];
     const ir::Tensor tensor = *ir::constant(layer.weight);
     const auto count = static_cast<std::uint64_t>(tensor.element_count());
-    const std::uint64_t floor = std::max<std::uint64_t>(
-        1, static_cast<std::uint64_t>(options.keep_at_least * static_cast<double>(count)));
+    const std::uint64_t floor =
+        std::max<std::uint64_t>(1, static_cast<std::uint64_t>(options.keep_at_least * static_cast<double>(count)));
     Threshold threshold = global ? Threshold{common.limit, ties_left} : select({&tensor}, share(count));
     // What a global threshold would take from this layer, and whether that is too much.
     std::uint64_t smaller = 0, equal = 0, zeros = 0;
@@ -260,9 +260,8 @@ void zero_n_of_m(ir::Model&, const std::vector<Layer>& layers, const PruneOption
       result.skipped = fmt::format("sums over {} values, fewer than {}", tensor.dims()[layer.summed_axis], options.m);
       result.zeros_after = result.zeros_before;
     } else {
-      const ir::Tensor pruned =
-          ir::Tensor::deferred(tensor.type(), tensor.dims(),
-                               std::make_shared<NOfM>(tensor, layer.summed_axis, options.n, options.m));
+      const ir::Tensor pruned = ir::Tensor::deferred(
+          tensor.type(), tensor.dims(), std::make_shared<NOfM>(tensor, layer.summed_axis, options.n, options.m));
       result.zeros_after = count_zeros(pruned);
       set_weight(layer, pruned);
     }

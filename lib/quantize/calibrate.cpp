@@ -72,7 +72,8 @@ std::unordered_map<std::string, Extent> calibrate(const ir::Model& model, const 
     }
     session.run_shared(inputs);
     done += static_cast<std::int64_t>(each.count);
-    observer.progress("calibrating", static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(feed.data().rows()), "");
+    observer.progress("calibrating", static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(feed.data().rows()),
+                      "");
   }
   return extents;
 }

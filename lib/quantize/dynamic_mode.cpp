@@ -69,12 +69,14 @@ void write_dynamic(ir::Model& model, const std::vector<ir::Node*>& nodes, const 
     const std::string base = original->name();
     const bool scalar = scales.size() == 1;
     ir::Value* scale = constant(base + "_scale", scalar ? ir::Tensor::scalar(scales[0]) : ir::Tensor::vector(scales));
-    ir::Value* zero = constant(
-        base + "_zero_point", scalar ? ir::Tensor::scalar(std::int8_t{0})
-                                     : ir::Tensor::zeros(ir::ElementType::int8, {static_cast<std::int64_t>(scales.size())}));
-    ir::Node& integer = add("MatMulInteger",
-                            {dynamic->output(0), constant(base + "_quantized", std::move(integers)), dynamic->output(2), zero},
-                            1, node, name);
+    ir::Value* zero =
+        constant(base + "_zero_point",
+                 scalar ? ir::Tensor::scalar(std::int8_t{0})
+                        : ir::Tensor::zeros(ir::ElementType::int8, {static_cast<std::int64_t>(scales.size())}));
+    ir::Node& integer =
+        add("MatMulInteger",
+            {dynamic->output(0), constant(base + "_quantized", std::move(integers)), dynamic->output(2), zero}, 1, node,
+            name);
     ir::Node& cast = add("Cast", {integer.output(0)}, 1, node, name);
     cast.set_attribute("to", static_cast<std::int64_t>(ir::ElementType::float32));
     ir::Node& scaling = add("Mul", {dynamic->output(1), scale}, 1, node, name + "_scales");

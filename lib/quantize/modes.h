@@ -10,9 +10,8 @@
 namespace hone::quantize {
 
 // Inserts the pairs of `placement` with these ranges, and makes the weights integer.
-void write_static(ir::Model& model, const Placement& placement,
-                  const std::unordered_map<std::string, Extent>& extents, const QuantizeOptions& options,
-                  QuantizeResult& result);
+void write_static(ir::Model& model, const Placement& placement, const std::unordered_map<std::string, Extent>& extents,
+                  const QuantizeOptions& options, QuantizeResult& result);
 
 // Turns each selected Gemm and MatMul into DynamicQuantizeLinear, MatMulInteger, Cast, Mul and Add.
 void write_dynamic(ir::Model& model, const std::vector<ir::Node*>& nodes, const QuantizeOptions& options,

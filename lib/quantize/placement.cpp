@@ -15,11 +15,12 @@ bool is_any(const ir::Node& node, const std::array<std::string_view, N>& ops) {
 }
 
 // Join a cluster: every data input and the output quantized, each with its own parameters.
-constexpr std::array<std::string_view, 7> kJoining = {"Add",     "Mul",       "Concat", "AveragePool", "GlobalAveragePool",
-                                                      "Sigmoid", "LeakyRelu"};
+constexpr std::array<std::string_view, 7> kJoining = {
+    "Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid", "LeakyRelu"};
 // Pass integers on: output with the parameters of the input.
-constexpr std::array<std::string_view, 12> kMoving = {"MaxPool", "Reshape", "Transpose",    "Flatten", "Squeeze", "Unsqueeze",
-                                                      "Slice",   "Gather",  "DepthToSpace", "Expand",  "Tile",    "Identity"};
+constexpr std::array<std::string_view, 12> kMoving = {"MaxPool",      "Reshape",   "Transpose", "Flatten",
+                                                      "Squeeze",      "Unsqueeze", "Slice",     "Gather",
+                                                      "DepthToSpace", "Expand",    "Tile",      "Identity"};
 
 std::optional<std::regex> compile(const std::string& text, const char* option) {
   if (text.empty()) return std::nullopt;
@@ -162,8 +163,7 @@ bool has_integer_kernel(const ir::Node& node, std::string& reason) {
     reason = "its input is transposed";
   } else if (node.is("Gemm") && node.input(2) &&
              !(ir::constant(node.input(2)) && ir::constant(node.input(2))->rank() <= 1 &&
-               ir::constant(node.input(2))->element_count() ==
-                   weight->dims()[node.int_or("transB", 0) != 0 ? 0 : 1])) {
+               ir::constant(node.input(2))->element_count() == weight->dims()[node.int_or("transB", 0) != 0 ? 0 : 1])) {
     reason = "its bias is not one constant for each column";
   } else if (node.is("Conv") && node.input(2) && !ir::constant(node.input(2))) {
     reason = "its bias is not constant";
@@ -201,8 +201,8 @@ std::vector<ir::Node*> select_nodes(ir::Model& model, const QuantizeOptions& opt
       decision.kernel_or_reason = "excluded by operator";
     } else if (has_integer_kernel(node, decision.kernel_or_reason)) {
       decision.quantized = true;
-      decision.kernel_or_reason = dynamic              ? "DynamicQuantizeMatMul"
-                                  : node.is("Conv")    ? "QLinearConv"
+      decision.kernel_or_reason = dynamic                            ? "DynamicQuantizeMatMul"
+                                  : node.is("Conv")                  ? "QLinearConv"
                                   : node.is("Gemm") && node.input(2) ? "QGemm"
                                                                      : "MatMulIntegerToFloat";
       selected.push_back(&node);

@@ -33,8 +33,8 @@ QuantizeResult quantize(ir::Model& model, const data::Dataset* calibration, cons
   if (options.mode == Mode::static_ && calibration->rows() == 0) bad_input("the calibration data have no rows");
   if (is_quantized(model)) unsupported("the model is quantized already");
   if (model.opset() < kLeastOpset) {
-    observer.message(Level::info, fmt::format("raised from opset {} to {}, which quantization needs", model.opset(),
-                                              kLeastOpset));
+    observer.message(Level::info,
+                     fmt::format("raised from opset {} to {}, which quantization needs", model.opset(), kLeastOpset));
     passes::convert_opset(model, kLeastOpset, observer);
   }
   if (options.simplify) rewrite::run_pipeline(model, passes::pipeline(2));

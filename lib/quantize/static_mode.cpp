@@ -64,7 +64,8 @@ class Writer {
       std::vector<float> bias_scales;
       for (const float scale : scales) bias_scales.push_back(input_scale * scale);
       const std::string name = node.input(2)->name();
-      dequantized(node, 2, *bias, bias_scales, name, std::nullopt, bias_scales.size() > 1 ? std::optional(0) : std::nullopt);
+      dequantized(node, 2, *bias, bias_scales, name, std::nullopt,
+                  bias_scales.size() > 1 ? std::optional(0) : std::nullopt);
     }
     result_.weight_bytes_before += weight.byte_size();
     result_.weight_bytes_after += static_cast<std::uint64_t>(weight.element_count());
@@ -147,9 +148,8 @@ class Writer {
 
 }  // namespace
 
-void write_static(ir::Model& model, const Placement& placement,
-                  const std::unordered_map<std::string, Extent>& extents, const QuantizeOptions& options,
-                  QuantizeResult& result) {
+void write_static(ir::Model& model, const Placement& placement, const std::unordered_map<std::string, Extent>& extents,
+                  const QuantizeOptions& options, QuantizeResult& result) {
   Writer writer(model, options, result);
   // Names change while pairs are written: look them up first.
   std::vector<std::pair<ir::Value*, std::string>> values;

@@ -103,8 +103,8 @@ void measure(metrics::Measurements& measurements, const Validation& validation) 
     put("memory", static_cast<double>(subject.memory));
     if (subject.cost.complete) put("macs", subject.cost.macs);
     if (subject.cost.parameters > 0) {
-      put("sparsity", 1 - static_cast<double>(subject.cost.nonzero_parameters) /
-                              static_cast<double>(subject.cost.parameters));
+      put("sparsity",
+          1 - static_cast<double>(subject.cost.nonzero_parameters) / static_cast<double>(subject.cost.parameters));
     }
   };
   set(validation.model, [&](const char* name, double value) { measurements.set(name, value); });
@@ -124,8 +124,8 @@ void measure(metrics::Measurements& measurements, const Validation& validation) 
 
 }  // namespace
 
-Validation validate(ir::Model& model, ir::Model* baseline, const data::Dataset* data, const data::FeedOptions& feed_options,
-                    const ValidateOptions& options, Observer& observer) {
+Validation validate(ir::Model& model, ir::Model* baseline, const data::Dataset* data,
+                    const data::FeedOptions& feed_options, const ValidateOptions& options, Observer& observer) {
   std::vector<metrics::Gate> gates;
   for (const std::string& text : options.gates) gates.push_back(metrics::parse_gate(text));
 
@@ -150,7 +150,9 @@ Validation validate(ir::Model& model, ir::Model* baseline, const data::Dataset* 
     if (baseline) other_feed.emplace(*data, data::model_inputs(*baseline->graph), feed_options);
     validation.classes = data->classes();
     validation.rows = data->rows();
-    const auto fixed = feed->fixed_batch() ? feed->fixed_batch() : other_feed ? other_feed->fixed_batch() : std::nullopt;
+    const auto fixed = feed->fixed_batch() ? feed->fixed_batch()
+                       : other_feed        ? other_feed->fixed_batch()
+                                           : std::nullopt;
     std::int64_t done = 0;
     for (const data::Batch& batch : data::batches(data->rows(), fixed.value_or(options.batch), fixed.has_value())) {
       check_interrupt();
@@ -186,7 +188,8 @@ Validation validate(ir::Model& model, ir::Model* baseline, const data::Dataset* 
     const auto run_model = [&] { runner.run(inputs); };
     if (other) {
       const auto other_inputs = inputs_for(other_feed, *baseline);
-      const auto timings = metrics::time_in_turn([&] { other->run(other_inputs); }, run_model, kWarmUp, options.latency_runs);
+      const auto timings =
+          metrics::time_in_turn([&] { other->run(other_inputs); }, run_model, kWarmUp, options.latency_runs);
       validation.baseline->latency = timings.first;
       validation.model.latency = timings.second;
     } else {

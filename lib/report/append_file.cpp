@@ -45,7 +45,8 @@ std::string AppendFile::read() {
 }
 
 void AppendFile::truncate(std::uint64_t size) {
-  if (regular_ && ::ftruncate(descriptor_, static_cast<off_t>(size)) != 0) io_error(errno, "shortening {}", quoted(path_));
+  if (regular_ && ::ftruncate(descriptor_, static_cast<off_t>(size)) != 0)
+    io_error(errno, "shortening {}", quoted(path_));
 }
 
 }  // namespace hone::report

@@ -75,8 +75,8 @@ DriverResult run_rules(Rewriter& rewriter, Worklist& worklist, std::span<const P
       ++statistic.visits;
       const std::string place = limit != ~0ull ? describe(rule.name, *node) : std::string();
       const auto start = Clock::now();
-      const Status status = in_context([&] { return "pass " + std::string(rule.name); },
-                                       [&] { return rule.rule(*node, context); });
+      const Status status =
+          in_context([&] { return "pass " + std::string(rule.name); }, [&] { return rule.rule(*node, context); });
       statistic.seconds += std::chrono::duration<double>(Clock::now() - start).count();
       if (status == Status::unchanged) continue;
       ++statistic.applications;

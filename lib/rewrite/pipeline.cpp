@@ -52,10 +52,11 @@ PipelineResult run_pipeline(ir::Model& model, std::span<const Pass* const> pipel
 
   const auto finished = [&](std::string_view name) {
     if (options.verify_ir) {
-      in_context([&] { return "after pass " + std::string(name); }, [&] {
-        ir::verify(*model.graph);
-        for (const auto& function : model.functions) ir::verify(*function->body);
-      });
+      in_context([&] { return "after pass " + std::string(name); },
+                 [&] {
+                   ir::verify(*model.graph);
+                   for (const auto& function : model.functions) ir::verify(*function->body);
+                 });
     }
     if (options.after_pass) options.after_pass(name, model);
   };
@@ -78,7 +79,8 @@ PipelineResult run_pipeline(ir::Model& model, std::span<const Pass* const> pipel
           result.last_applied = driven.last_applied;
           finished(end - begin == 1 ? pipeline[begin]->name : "rules");
         }
-        while (worklist.pop()) {}
+        while (worklist.pop()) {
+        }
       } else {
         PassStatistics& statistic = result.passes[begin];
         ++statistic.visits;
@@ -86,7 +88,8 @@ PipelineResult run_pipeline(ir::Model& model, std::span<const Pass* const> pipel
         const Status changed = in_context([&] { return "pass " + std::string(pipeline[begin]->name); },
                                           [&] { return pipeline[begin]->run(context); });
         statistic.seconds += std::chrono::duration<double>(Clock::now() - start).count();
-        while (worklist.pop()) {}
+        while (worklist.pop()) {
+        }
         if (changed == Status::changed) {
           status = Status::changed;
           ++statistic.applications;

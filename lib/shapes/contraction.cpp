@@ -54,11 +54,8 @@ struct Windows {
     auto_pad = node.string_or("auto_pad", "NOTSET");
     ceil_mode = node.int_or("ceil_mode", 0) != 0;
     if (strides.size() != n || dilations.size() != n || pads.size() != 2 * n) return false;
-    const auto sane = [](std::int64_t low) {
-      return [low](std::int64_t v) { return v >= low && v <= INT32_MAX; };
-    };
-    return std::all_of(kernel.begin(), kernel.end(), sane(1)) &&
-           std::all_of(strides.begin(), strides.end(), sane(1)) &&
+    const auto sane = [](std::int64_t low) { return [low](std::int64_t v) { return v >= low && v <= INT32_MAX; }; };
+    return std::all_of(kernel.begin(), kernel.end(), sane(1)) && std::all_of(strides.begin(), strides.end(), sane(1)) &&
            std::all_of(dilations.begin(), dilations.end(), sane(1)) &&
            std::all_of(pads.begin(), pads.end(), sane(-INT32_MAX));
   }
@@ -166,10 +163,20 @@ void convolution(View& view) { conv(view); }
 void pooling(View& view) { pool(view); }
 
 std::vector<FunctionEntry> contraction_functions() {
-  return {{"MatMul", matmul}, {"MatMulInteger", matmul_integer}, {"QLinearMatMul", qlinear_matmul}, {"Gemm", gemm},
-          {"Conv", conv}, {"ConvInteger", conv_integer}, {"QLinearConv", qlinear_conv},
-          {"ConvTranspose", conv_transpose}, {"MaxPool", pool}, {"AveragePool", pool}, {"LpPool", pool},
-          {"GlobalAveragePool", global_pool}, {"GlobalMaxPool", global_pool}, {"GlobalLpPool", global_pool}};
+  return {{"MatMul", matmul},
+          {"MatMulInteger", matmul_integer},
+          {"QLinearMatMul", qlinear_matmul},
+          {"Gemm", gemm},
+          {"Conv", conv},
+          {"ConvInteger", conv_integer},
+          {"QLinearConv", qlinear_conv},
+          {"ConvTranspose", conv_transpose},
+          {"MaxPool", pool},
+          {"AveragePool", pool},
+          {"LpPool", pool},
+          {"GlobalAveragePool", global_pool},
+          {"GlobalMaxPool", global_pool},
+          {"GlobalLpPool", global_pool}};
 }
 
 }  // namespace hone::shapes

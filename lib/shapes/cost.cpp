@@ -11,8 +11,8 @@ double elements_of(const ir::Value* value, std::int64_t symbol_value) {
   if (!value || !value->type().is_tensor() || !value->shape()) return -1;
   double product = 1;
   for (const ir::Dimension& dim : *value->shape()) {
-    const ir::Dimension number = dim.substitute(
-        [&](std::string_view) -> std::optional<ir::Dimension> { return ir::Dimension(symbol_value); });
+    const ir::Dimension number =
+        dim.substitute([&](std::string_view) -> std::optional<ir::Dimension> { return ir::Dimension(symbol_value); });
     if (!number.number()) return -1;
     product *= static_cast<double>(*number.number());
   }

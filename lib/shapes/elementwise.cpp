@@ -202,7 +202,9 @@ void where(View& view) {
     if (!view.shape(i) || view.shape(i)->size() > 1) return;
   }
   const std::size_t count = std::max({condition->size(), a->size(), b->size()});
-  const auto at = [&](const Elements& e, std::size_t i) { return e.size() == 1 ? e[0] : i < e.size() ? e[i] : Dimension(); };
+  const auto at = [&](const Elements& e, std::size_t i) {
+    return e.size() == 1 ? e[0] : i < e.size() ? e[i] : Dimension();
+  };
   Elements result;
   for (std::size_t i = 0; i < count; ++i) {
     const Dimension choice = at(*condition, i);
@@ -224,19 +226,82 @@ void normalization(View& view) {
 }  // namespace
 
 std::vector<FunctionEntry> elementwise_functions() {
-  std::vector<FunctionEntry> table = {
-      {"Identity", identity}, {"Dropout", dropout}, {"Cast", cast}, {"Where", where}, {"Add", add}, {"Sub", sub},
-      {"Mul", mul}, {"Div", div}, {"Mod", mod}, {"Pow", binary}, {"PRelu", same_as_input}, {"Neg", negate},
-      {"Equal", equal}, {"Greater", ordered<true, false>}, {"GreaterOrEqual", ordered<true, true>},
-      {"Less", ordered<false, false>}, {"LessOrEqual", ordered<false, true>}, {"Not", logical_not},
-      {"And", logical_and}, {"Or", logical_or}, {"Xor", comparison}, {"Min", extreme<lesser>},
-      {"Max", extreme<greater>}, {"Sum", variadic}, {"Mean", variadic}, {"IsNaN", to_boolean}, {"IsInf", to_boolean}};
-  for (const std::string_view op :
-       {"Relu", "LeakyRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "HardSigmoid", "HardSwish", "Sigmoid", "Tanh",
-        "Softplus", "Softsign", "Mish", "Swish", "Gelu", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Abs", "Sign", "Ceil",
-        "Floor", "Round", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Clip",
-        "Softmax", "LogSoftmax", "Hardmax", "LRN", "LpNormalization", "InstanceNormalization", "GroupNormalization",
-        "MeanVarianceNormalization", "CumSum", "Trilu", "Shrink", "BitwiseNot"}) {
+  std::vector<FunctionEntry> table = {{"Identity", identity},
+                                      {"Dropout", dropout},
+                                      {"Cast", cast},
+                                      {"Where", where},
+                                      {"Add", add},
+                                      {"Sub", sub},
+                                      {"Mul", mul},
+                                      {"Div", div},
+                                      {"Mod", mod},
+                                      {"Pow", binary},
+                                      {"PRelu", same_as_input},
+                                      {"Neg", negate},
+                                      {"Equal", equal},
+                                      {"Greater", ordered<true, false>},
+                                      {"GreaterOrEqual", ordered<true, true>},
+                                      {"Less", ordered<false, false>},
+                                      {"LessOrEqual", ordered<false, true>},
+                                      {"Not", logical_not},
+                                      {"And", logical_and},
+                                      {"Or", logical_or},
+                                      {"Xor", comparison},
+                                      {"Min", extreme<lesser>},
+                                      {"Max", extreme<greater>},
+                                      {"Sum", variadic},
+                                      {"Mean", variadic},
+                                      {"IsNaN", to_boolean},
+                                      {"IsInf", to_boolean}};
+  for (const std::string_view op : {"Relu",
+                                    "LeakyRelu",
+                                    "Elu",
+                                    "Selu",
+                                    "Celu",
+                                    "ThresholdedRelu",
+                                    "HardSigmoid",
+                                    "HardSwish",
+                                    "Sigmoid",
+                                    "Tanh",
+                                    "Softplus",
+                                    "Softsign",
+                                    "Mish",
+                                    "Swish",
+                                    "Gelu",
+                                    "Erf",
+                                    "Exp",
+                                    "Log",
+                                    "Sqrt",
+                                    "Reciprocal",
+                                    "Abs",
+                                    "Sign",
+                                    "Ceil",
+                                    "Floor",
+                                    "Round",
+                                    "Sin",
+                                    "Cos",
+                                    "Tan",
+                                    "Asin",
+                                    "Acos",
+                                    "Atan",
+                                    "Sinh",
+                                    "Cosh",
+                                    "Asinh",
+                                    "Acosh",
+                                    "Atanh",
+                                    "Clip",
+                                    "Softmax",
+                                    "LogSoftmax",
+                                    "Hardmax",
+                                    "LRN",
+                                    "LpNormalization",
+                                    "InstanceNormalization",
+                                    "GroupNormalization",
+                                    "MeanVarianceNormalization",
+                                    "CumSum",
+                                    "Trilu",
+                                    "Shrink",
+                                    "BitwiseNot"}) {
     table.push_back({op, normalization});
   }
   return table;

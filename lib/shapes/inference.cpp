@@ -128,8 +128,8 @@ std::optional<Shape> refine(const Shape& known, const Shape& inferred) {
 }
 
 bool identical_shapes(const Shape& a, const Shape& b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](const Dimension& x, const Dimension& y) { return identical(x, y); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [](const Dimension& x, const Dimension& y) { return identical(x, y); });
 }
 
 }  // namespace

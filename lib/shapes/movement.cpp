@@ -116,8 +116,9 @@ void flatten(View& view) {
   const auto rank = static_cast<std::int64_t>(input->size());
   if (axis < 0) axis += rank;
   if (axis < 0 || axis > rank) return;
-  view.set(0, view.type(0), Shape{ir::element_count(Shape(input->begin(), input->begin() + axis)),
-                                  ir::element_count(Shape(input->begin() + axis, input->end()))});
+  view.set(0, view.type(0),
+           Shape{ir::element_count(Shape(input->begin(), input->begin() + axis)),
+                 ir::element_count(Shape(input->begin() + axis, input->end()))});
 }
 
 void transpose(View& view) {
@@ -294,7 +295,7 @@ Dimension slice_length(const Dimension& dim, const Dimension& start, const Dimen
   }
   const auto from_end = [&](const Dimension& at) -> Dimension {
     if (!at.number()) return at;
-    if (*at.number() >= INT32_MAX) return dim;                  // "to the end"
+    if (*at.number() >= INT32_MAX) return dim;  // "to the end"
     return *at.number() < 0 ? dim + at : at;
   };
   const Dimension b = from_end(start), e = from_end(end);
@@ -368,7 +369,8 @@ void slice(View& view) {
   } else {
     const std::int64_t b = std::clamp<std::int64_t>(absolute(*starts[0].number()), -1, count - 1);
     const std::int64_t e = std::clamp<std::int64_t>(absolute(*ends[0].number()), -1, count - 1);
-    for (std::int64_t i = b; i > e; i += std::max(step, -count)) cut.push_back((*elements)[static_cast<std::size_t>(i)]);
+    for (std::int64_t i = b; i > e; i += std::max(step, -count))
+      cut.push_back((*elements)[static_cast<std::size_t>(i)]);
   }
   view.set_elements(0, std::move(cut));
 }
@@ -526,8 +528,9 @@ void depth_to_space(View& view) {
   const std::int64_t block = view.node.int_or("blocksize", 0);
   if (!input || input->size() != 4 || block <= 0 || block > 1 << 20) return;
   const auto depth = exact_div((*input)[1], Dimension(block * block));
-  view.set(0, view.type(0), Shape{(*input)[0], depth.value_or(Dimension()), (*input)[2] * Dimension(block),
-                                  (*input)[3] * Dimension(block)});
+  view.set(
+      0, view.type(0),
+      Shape{(*input)[0], depth.value_or(Dimension()), (*input)[2] * Dimension(block), (*input)[3] * Dimension(block)});
 }
 
 void space_to_depth(View& view) {
@@ -551,8 +554,8 @@ void resize(View& view) {
     }
   } else if (!view.node.has_attribute("axes")) {
     const ir::Tensor* scales = ir::constant(view.node.input(view.opset >= 11 ? 2 : 1));
-    if (scales && scales->type() == ElementType::float32 && scales->element_count() ==
-                                                                static_cast<std::int64_t>(input->size())) {
+    if (scales && scales->type() == ElementType::float32 &&
+        scales->element_count() == static_cast<std::int64_t>(input->size())) {
       const std::vector<float> factors = scales->to_floats();
       for (std::size_t i = 0; i < result.size(); ++i) {
         if (factors[i] == 1.0f) {
@@ -583,20 +586,42 @@ void quantize_linear(View& view) {
 void dequantize_linear(View& view) {
   const Shape* input = view.shape(0);
   ElementType type = view.type(1);
-  if (const std::int64_t wanted = view.node.int_or("output_dtype", 0); wanted != 0) type = static_cast<ElementType>(wanted);
+  if (const std::int64_t wanted = view.node.int_or("output_dtype", 0); wanted != 0)
+    type = static_cast<ElementType>(wanted);
   view.set(0, type, input ? std::optional(*input) : std::nullopt);
 }
 
 }  // namespace
 
 std::vector<FunctionEntry> movement_functions() {
-  return {{"Constant", constant}, {"Shape", shape}, {"Size", size}, {"Reshape", reshape}, {"Flatten", flatten},
-          {"Transpose", transpose}, {"Squeeze", squeeze}, {"Unsqueeze", unsqueeze}, {"Concat", concat},
-          {"Split", split}, {"Slice", slice}, {"Gather", gather}, {"GatherElements", gather_elements},
-          {"GatherND", gather_nd}, {"ScatterND", scatter}, {"ScatterElements", scatter}, {"Scatter", scatter},
-          {"Expand", expand}, {"Tile", tile}, {"ConstantOfShape", constant_of_shape}, {"Range", range}, {"Pad", pad},
-          {"DepthToSpace", depth_to_space}, {"SpaceToDepth", space_to_depth}, {"Resize", resize}, {"Upsample", resize},
-          {"QuantizeLinear", quantize_linear}, {"DequantizeLinear", dequantize_linear}};
+  return {{"Constant", constant},
+          {"Shape", shape},
+          {"Size", size},
+          {"Reshape", reshape},
+          {"Flatten", flatten},
+          {"Transpose", transpose},
+          {"Squeeze", squeeze},
+          {"Unsqueeze", unsqueeze},
+          {"Concat", concat},
+          {"Split", split},
+          {"Slice", slice},
+          {"Gather", gather},
+          {"GatherElements", gather_elements},
+          {"GatherND", gather_nd},
+          {"ScatterND", scatter},
+          {"ScatterElements", scatter},
+          {"Scatter", scatter},
+          {"Expand", expand},
+          {"Tile", tile},
+          {"ConstantOfShape", constant_of_shape},
+          {"Range", range},
+          {"Pad", pad},
+          {"DepthToSpace", depth_to_space},
+          {"SpaceToDepth", space_to_depth},
+          {"Resize", resize},
+          {"Upsample", resize},
+          {"QuantizeLinear", quantize_linear},
+          {"DequantizeLinear", dequantize_linear}};
 }
 
 }  // namespace hone::shapes

@@ -86,9 +86,10 @@ void arg(View& view) {
 }  // namespace
 
 std::vector<FunctionEntry> reduction_functions() {
-  return {{"ReduceProd", reduce_prod}, {"ReduceSum", reduce_sum}, {"ReduceMax", reduce_max}, {"ReduceMin", reduce_min},
-          {"ReduceMean", reduce}, {"ReduceL1", reduce}, {"ReduceL2", reduce}, {"ReduceLogSum", reduce},
-          {"ReduceLogSumExp", reduce}, {"ReduceSumSquare", reduce}, {"ArgMax", arg}, {"ArgMin", arg}};
+  return {{"ReduceProd", reduce_prod}, {"ReduceSum", reduce_sum}, {"ReduceMax", reduce_max},
+          {"ReduceMin", reduce_min},   {"ReduceMean", reduce},    {"ReduceL1", reduce},
+          {"ReduceL2", reduce},        {"ReduceLogSum", reduce},  {"ReduceLogSumExp", reduce},
+          {"ReduceSumSquare", reduce}, {"ArgMax", arg},           {"ArgMin", arg}};
 }
 
 }  // namespace hone::shapes

@@ -69,7 +69,8 @@ struct Known {
 std::string difference(const Datum& got, const Datum& expected, Tolerance tolerance, bool shape_only);
 
 std::string tensor_difference(const Tensor& got, const Tensor& expected, Tolerance tolerance, bool shape_only) {
-  if (got.type() != expected.type()) return fmt::format("{} where {} is expected", name(got.type()), name(expected.type()));
+  if (got.type() != expected.type())
+    return fmt::format("{} where {} is expected", name(got.type()), name(expected.type()));
   if (got.dims() != expected.dims()) {
     return fmt::format("shape {} where {} is expected", hone::ir::text(got.dims()), hone::ir::text(expected.dims()));
   }
@@ -78,7 +79,8 @@ std::string tensor_difference(const Tensor& got, const Tensor& expected, Toleran
     return *got.string_values() == *expected.string_values() ? "" : "other strings";
   }
   const Tensor a = got.loaded(), b = expected.loaded();
-  const bool complex = got.type() == hone::ir::ElementType::complex64 || got.type() == hone::ir::ElementType::complex128;
+  const bool complex =
+      got.type() == hone::ir::ElementType::complex64 || got.type() == hone::ir::ElementType::complex128;
   if (!hone::ir::is_float(got.type()) && !complex) {
     if (a.byte_size() == 0 || std::memcmp(a.bytes().data(), b.bytes().data(), a.byte_size()) == 0) return {};
     if (got.type() == hone::ir::ElementType::boolean) return "other booleans";
@@ -101,7 +103,8 @@ std::string tensor_difference(const Tensor& got, const Tensor& expected, Toleran
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (std::isnan(x[i]) && std::isnan(y[i])) continue;
     if (x[i] == y[i]) continue;
-    if (std::abs(x[i] - y[i]) <= tolerance.absolute + tolerance.relative * std::abs(y[i]) && std::isfinite(y[i])) continue;
+    if (std::abs(x[i] - y[i]) <= tolerance.absolute + tolerance.relative * std::abs(y[i]) && std::isfinite(y[i]))
+      continue;
     return fmt::format("element {} of {}: {} where {} is expected", i, x.size(), x[i], y[i]);
   }
   return {};
@@ -130,7 +133,8 @@ std::string difference(const Datum& got, const Datum& expected, Tolerance tolera
   }
   const auto& a = *got.map();
   const auto& b = *expected.map();
-  if (const std::string why = tensor_difference(a.keys, b.keys, tolerance, shape_only); !why.empty()) return "keys: " + why;
+  if (const std::string why = tensor_difference(a.keys, b.keys, tolerance, shape_only); !why.empty())
+    return "keys: " + why;
   for (std::size_t i = 0; i < a.values.size() && i < b.values.size(); ++i) {
     const std::string why = difference(a.values[i], b.values[i], tolerance, shape_only);
     if (!why.empty()) return fmt::format("value {}: {}", i, why);
@@ -159,7 +163,8 @@ void describe(const hone::ir::Model& model, const std::string& name, Result& res
 }
 
 // The files PREFIX0.pb, PREFIX1.pb ... as values of these types.
-std::vector<Datum> read_all(const fs::path& folder, const std::string& prefix, const std::vector<const hone::ir::Value*>& values) {
+std::vector<Datum> read_all(const fs::path& folder, const std::string& prefix,
+                            const std::vector<const hone::ir::Value*>& values) {
   std::vector<Datum> result;
   for (std::size_t i = 0; i < values.size(); ++i) {
     const fs::path path = folder / fmt::format("{}{}.pb", prefix, i);
@@ -255,7 +260,8 @@ Result run_forked(const fs::path& folder, const Options& options, Tolerance tole
   close(ends[1]);
   std::string bytes;
   char buffer[4096];
-  for (ssize_t got = 0; (got = read(ends[0], buffer, sizeof(buffer))) > 0;) bytes.append(buffer, static_cast<std::size_t>(got));
+  for (ssize_t got = 0; (got = read(ends[0], buffer, sizeof(buffer))) > 0;)
+    bytes.append(buffer, static_cast<std::size_t>(got));
   close(ends[0]);
   int status = 0;
   waitpid(child, &status, 0);
@@ -290,7 +296,8 @@ std::map<std::string, Known> read_known(const std::string& path) {
 
 std::map<std::string, Tolerance> read_tolerances(const fs::path& folder) {
   std::map<std::string, Tolerance> result;
-  for (const fs::path& path : {folder / "tolerances.json", folder / ".." / (folder.filename().string() + "_tolerances.json")}) {
+  for (const fs::path& path :
+       {folder / "tolerances.json", folder / ".." / (folder.filename().string() + "_tolerances.json")}) {
     std::ifstream file(path);
     if (!file) continue;
     const nlohmann::json tolerances = nlohmann::json::parse(file);
@@ -327,7 +334,8 @@ int run(const Options& options) {
     const auto tolerances = read_tolerances(suite);
     std::vector<fs::path> cases;
     for (const auto& entry : fs::directory_iterator(suite)) {
-      if (fs::exists(entry.path() / "model.onnx") && entry.path().filename().string().find(options.only) != std::string::npos) {
+      if (fs::exists(entry.path() / "model.onnx") &&
+          entry.path().filename().string().find(options.only) != std::string::npos) {
         cases.push_back(entry.path());
       }
     }
@@ -348,7 +356,8 @@ int run(const Options& options) {
       if (result.outcome != Outcome::passed) {
         bad[name] = fails_as_known ? expected->second.reason : result.reason;
         if (options.verbose) {
-          std::cout << (result.outcome == Outcome::unsupported ? "unsupported " : "FAILED ") << name << ": " << result.reason << "\n";
+          std::cout << (result.outcome == Outcome::unsupported ? "unsupported " : "FAILED ") << name << ": "
+                    << result.reason << "\n";
         }
         if (!fails_as_known) ++surprises;
       } else if (fails_as_known) {
@@ -358,12 +367,15 @@ int run(const Options& options) {
     }
   }
   const int total = all.passed + all.failed + all.unsupported;
-  std::cout << fmt::format("{} passed, {} failed, {} unsupported of {}\n", all.passed, all.failed, all.unsupported, total);
+  std::cout << fmt::format("{} passed, {} failed, {} unsupported of {}\n", all.passed, all.failed, all.unsupported,
+                           total);
   if (!options.table.empty()) {
     std::ofstream file(options.table);
     file << "# ONNX conformance\n\n"
-            "Made by `tests/conformance/table`: the backend test cases of `onnx==1.23.2`, run by hone's engine. A case passes\n"
-            "when every output has the type and shape expected, floating-point numbers within the tolerance of the case (rtol\n"
+            "Made by `tests/conformance/table`: the backend test cases of `onnx==1.23.2`, run by hone's engine. A case "
+            "passes\n"
+            "when every output has the type and shape expected, floating-point numbers within the tolerance of the "
+            "case (rtol\n"
             "1e-3, atol 1e-7 where it has none), everything else exactly.\n";
     suites["**all**"] = all;
     file << table("suite", suites);
@@ -378,7 +390,9 @@ int run(const Options& options) {
       any = true;
       file << "- `" << name << "`: " << each.reason << "\n";
     }
-    file << "\n## By operator\n" << table("operator", operators) << "\n## By element type of the first input\n" << table("type", types);
+    file << "\n## By operator\n"
+         << table("operator", operators) << "\n## By element type of the first input\n"
+         << table("type", types);
     if (!file) throw std::runtime_error("can't write " + options.table);
   }
   return surprises == 0 && total > 0 ? 0 : 1;

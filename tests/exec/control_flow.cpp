@@ -39,7 +39,8 @@ TEST_CASE("control flow: Loop carries values, stacks outputs and stops") {
     })");
   Session session(m);
   const auto run = [&](std::int64_t n, float limit) {
-    return session.run({{"n", ir::Tensor::scalar(n)}, {"x", floats({2}, {1, 2})}, {"limit", ir::Tensor::scalar(limit)}});
+    return session.run(
+        {{"n", ir::Tensor::scalar(n)}, {"x", floats({2}, {1, 2})}, {"limit", ir::Tensor::scalar(limit)}});
   };
   for (int i = 0; i < 3; ++i) {
     const auto out = run(5, 1000);
@@ -87,7 +88,8 @@ TEST_CASE("control flow: nested loops") {
     })");
   Session session(m);
   for (int i = 0; i < 3; ++i) {
-    CHECK(values(session.run({{"n", ir::Tensor::scalar<std::int64_t>(5)}, {"x", ir::Tensor::scalar(2.0F)}})[0]) == Values{20});
+    CHECK(values(session.run({{"n", ir::Tensor::scalar<std::int64_t>(5)}, {"x", ir::Tensor::scalar(2.0F)}})[0]) ==
+          Values{20});
   }
 }
 

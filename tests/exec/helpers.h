@@ -11,7 +11,8 @@ namespace hone::exec::testing {
 
 // A model at opset 17 around the text of a graph: "g (float[2] a) => (float[2] y) { y = Relu(a) }".
 inline ir::Model model(std::string_view graph, int opset = 17) {
-  return onnx::read_text("<ir_version: 9, opset_import: [\"\" : " + std::to_string(opset) + "]>\n" + std::string(graph));
+  return onnx::read_text("<ir_version: 9, opset_import: [\"\" : " + std::to_string(opset) + "]>\n" +
+                         std::string(graph));
 }
 
 inline ir::Tensor floats(ir::Dims dims, const std::vector<float>& values) {

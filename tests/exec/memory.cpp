@@ -1,8 +1,7 @@
 #include "exec/memory.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+#include <catch2/catch.hpp>
 
 #include "hone/support/random.h"
 
@@ -60,7 +59,8 @@ TEST_CASE("memory: a planned run allocates where the plan says, and a second one
     Block* a = arena.allocate(100, true);
     arena.begin_step(1);
     Block* b = arena.allocate(200, true);
-    CHECK_FALSE(overlap(reinterpret_cast<std::uintptr_t>(a->data), 100, reinterpret_cast<std::uintptr_t>(b->data), 200));
+    CHECK_FALSE(
+        overlap(reinterpret_cast<std::uintptr_t>(a->data), 100, reinterpret_cast<std::uintptr_t>(b->data), 200));
     arena.release(a);
     arena.begin_step(2);
     Block* c = arena.allocate(100, true);

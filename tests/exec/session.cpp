@@ -1,8 +1,7 @@
 #include "hone/exec/session.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <map>
 
 #include "helpers.h"
@@ -127,7 +126,8 @@ TEST_CASE("session: the signature is checked") {
   CHECK(message({{"x", x}, {"x", x}}) == "input 'x' is given twice");
   CHECK(message({{"x", y}, {"y", y}, {"z", z}}) == "input 'x' is float[2], the model expects float[n,3]");
   CHECK(message({{"x", x}, {"y", z}, {"z", z}}) == "input 'y' is int64[2], the model expects float[n]");
-  CHECK(message({{"x", x}, {"y", y}, {"z", ints({3}, {1, 2, 3})}}) == "input 'z' is int64[3], the model expects int64[2]");
+  CHECK(message({{"x", x}, {"y", y}, {"z", ints({3}, {1, 2, 3})}}) ==
+        "input 'z' is int64[3], the model expects int64[2]");
   CHECK(message({{"x", x}, {"y", floats({3}, ramp(3))}, {"z", z}}) ==
         "input 'y' is float[3]: dimension 'n' of float[n] must be 2, as in input 'x'");
 }
@@ -137,7 +137,8 @@ TEST_CASE("session: errors of a step name the node") {
   Session session(m);
   CHECK_THROWS_WITH(session.run({{"x", floats({2}, {1, 2})}, {"y", floats({3}, {1, 2, 3})}}),
                     Catch::Contains("node 'adder' (Add): "));
-  const auto z = session.run({{"x", floats({2}, {1, 2})}, {"y", floats({1}, {1})}});  // and the session is as good as new
+  const auto z =
+      session.run({{"x", floats({2}, {1, 2})}, {"y", floats({1}, {1})}});  // and the session is as good as new
   CHECK(values(z[0]) == Values{2, 3});
 }
 
@@ -158,7 +159,8 @@ TEST_CASE("session: an initializer that is an input can be given") {
 }
 
 TEST_CASE("session: variables change between runs") {
-  const ir::Model m = model("g (float[2] x) => (float[2] y, float[2] v) <float[2] w = {1, 2}> { y = Mul(x, w)  v = Identity(w) }");
+  const ir::Model m =
+      model("g (float[2] x) => (float[2] y, float[2] v) <float[2] w = {1, 2}> { y = Mul(x, w)  v = Identity(w) }");
   SessionOptions options;
   options.variables = {"w"};
   Session session(m, options);
@@ -179,7 +181,8 @@ TEST_CASE("session: variables change between runs") {
 }
 
 TEST_CASE("session: extra outputs and observers see values inside") {
-  const ir::Model m = model("g (float[2] x) => (float[2] y) <float[2] w = {1, 2}> { a = Add(x, w)  b = Neg(a)  y = Mul(b, b) }");
+  const ir::Model m =
+      model("g (float[2] x) => (float[2] y) <float[2] w = {1, 2}> { a = Add(x, w)  b = Neg(a)  y = Mul(b, b) }");
   SessionOptions options;
   options.extra_outputs = {"a", "w"};
   Session session(m, options);
@@ -206,7 +209,8 @@ TEST_CASE("session: extra outputs and observers see values inside") {
   seen.clear();
   session.run({{"x", x}});
   CHECK(seen.empty());
-  CHECK_THROWS_WITH(session.observe({"nothing"}, [](std::string_view, const ir::Tensor&) {}), Catch::Contains("'nothing'"));
+  CHECK_THROWS_WITH(session.observe({"nothing"}, [](std::string_view, const ir::Tensor&) {}),
+                    Catch::Contains("'nothing'"));
 }
 
 TEST_CASE("session: profile counts runs, time and bytes by node") {

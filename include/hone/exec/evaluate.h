@@ -19,6 +19,7 @@ struct EvaluateOptions {
 // for (empty slots) are default Datums. Deterministic. Raises unsupported where there is neither kernel nor function
 // body, bad_input where the node is invalid for these inputs.
 std::vector<ir::Datum> evaluate(const ir::Node& node, const ir::Model& model,
-                                const std::vector<std::optional<ir::Datum>>& inputs, const EvaluateOptions& options = {});
+                                const std::vector<std::optional<ir::Datum>>& inputs,
+                                const EvaluateOptions& options = {});
 
 }  // namespace hone::exec

@@ -47,13 +47,21 @@ struct Array {
   }
   std::uint64_t byte_size() const { return ir::byte_size(type, static_cast<std::uint64_t>(count())).value(); }
   template <typename T>
-  const T* as() const { return reinterpret_cast<const T*>(data); }
+  const T* as() const {
+    return reinterpret_cast<const T*>(data);
+  }
   template <typename T>
-  T* as() { return reinterpret_cast<T*>(data); }
+  T* as() {
+    return reinterpret_cast<T*>(data);
+  }
   template <typename T>
-  std::span<const T> span() const { return {as<T>(), static_cast<std::size_t>(count())}; }
+  std::span<const T> span() const {
+    return {as<T>(), static_cast<std::size_t>(count())};
+  }
   template <typename T>
-  std::span<T> span() { return {as<T>(), static_cast<std::size_t>(count())}; }
+  std::span<T> span() {
+    return {as<T>(), static_cast<std::size_t>(count())};
+  }
 };
 
 Array to_array(const ir::Tensor& tensor);  // shares loaded memory, loads otherwise; must not be written to
@@ -68,7 +76,7 @@ class Context {
   const ir::Node& node() const { return node_; }
 
   virtual std::size_t input_count() const = 0;
-  virtual bool has_input(std::size_t index) const = 0;    // false past the end and for an empty slot
+  virtual bool has_input(std::size_t index) const = 0;  // false past the end and for an empty slot
   // A tensor input, row-major. Raises bad_input when it is absent or no tensor.
   virtual const Array& input(std::size_t index) = 0;
   // As it lies in memory, perhaps with a layout.
@@ -77,7 +85,7 @@ class Context {
   virtual bool is_tensor(std::size_t index) = 0;          // present, and no sequence, optional or map
 
   virtual std::size_t output_count() const = 0;
-  virtual bool wants_output(std::size_t index) const = 0; // somebody reads it
+  virtual bool wants_output(std::size_t index) const = 0;  // somebody reads it
   // A tensor output with undefined contents (strings: empty), to be filled before the kernel returns.
   virtual Array& output(std::size_t index, ir::ElementType type, std::span<const std::int64_t> dims) = 0;
   Array& output(std::size_t index, ir::ElementType type, std::initializer_list<std::int64_t> dims) {
@@ -124,7 +132,7 @@ class Kernel {
 struct KernelInfo {
   const ir::Node& node;
   const ir::Model& model;
-  std::int64_t opset = 0;      // version of the node's domain that the model (or function) imports
+  std::int64_t opset = 0;  // version of the node's domain that the model (or function) imports
   int threads = 1;
 
   const ir::Tensor* constant_input(std::size_t index) const { return ir::constant(node.input(index)); }

@@ -18,8 +18,8 @@ namespace hone::exec {
 struct RandomInputs {
   std::uint64_t seed = 0;
   int variation = 0;
-  std::map<std::string, std::int64_t> sizes;       // of symbolic dimensions, by symbol
-  std::map<std::string, ir::Shape> shapes;         // of inputs, in place of what the model declares
+  std::map<std::string, std::int64_t> sizes;  // of symbolic dimensions, by symbol
+  std::map<std::string, ir::Shape> shapes;    // of inputs, in place of what the model declares
 };
 
 // Raises unsupported for inputs that are not tensors, sequences or optionals of tensors.

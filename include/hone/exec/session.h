@@ -22,33 +22,33 @@ namespace hone::exec {
 struct NodeProfile {
   const ir::Node* node = nullptr;
   std::uint64_t runs = 0;
-  double seconds = 0;          // in all
-  std::uint64_t bytes = 0;     // read and written, in all
-  double flops = 0;            // in all; 0 where not counted (exec/flops.h says which are)
-  std::string kernel;          // "reference", "onednn:jit:avx512_core" ...
+  double seconds = 0;       // in all
+  std::uint64_t bytes = 0;  // read and written, in all
+  double flops = 0;         // in all; 0 where not counted (exec/flops.h says which are)
+  std::string kernel;       // "reference", "onednn:jit:avx512_core" ...
 };
 
 // One run of one node.
 struct NodeRun {
-  std::size_t node = 0;        // in Session::profile()
-  std::uint64_t run = 0;       // of the session, from 1
-  double start = 0;            // seconds since the session was made
+  std::size_t node = 0;   // in Session::profile()
+  std::uint64_t run = 0;  // of the session, from 1
+  double start = 0;       // seconds since the session was made
   double seconds = 0;
   std::uint64_t bytes = 0;
   double flops = 0;
 };
 
 struct SessionOptions {
-  bool reference = false;             // reference kernels only
-  std::uint64_t seed = 0;             // for random operators that have no seed
-  bool training = false;              // keep variables writable; random_seed differs per run
+  bool reference = false;  // reference kernels only
+  std::uint64_t seed = 0;  // for random operators that have no seed
+  bool training = false;   // keep variables writable; random_seed differs per run
   // Initializers that change between runs: not packed ahead. Names must be initializers of the main graph.
   std::vector<std::string> variables;
   // Values to deliver beside the graph's outputs, by name (main graph).
   std::vector<std::string> extra_outputs;
   bool profile = false;
-  bool trace = false;                 // keep every run of every node, too; implies `profile`
-  std::size_t plan_cache = 8;         // sets of input shapes whose memory plan is kept
+  bool trace = false;          // keep every run of every node, too; implies `profile`
+  std::size_t plan_cache = 8;  // sets of input shapes whose memory plan is kept
 };
 
 class Session {
@@ -79,7 +79,7 @@ class Session {
 
   const std::vector<NodeProfile>& profile() const;
   const std::vector<NodeRun>& trace() const;  // in order of time
-  std::uint64_t planned_bytes() const;  // of the last plan: memory for all values that live at once
+  std::uint64_t planned_bytes() const;        // of the last plan: memory for all values that live at once
 
  private:
   struct State;

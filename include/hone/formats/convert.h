@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "hone/ir/datum.h"
 #include "hone/formats/precision.h"
+#include "hone/ir/datum.h"
 #include "hone/ir/model.h"
 #include "hone/rewrite/pass.h"
 #include "hone/rewrite/verify.h"
@@ -21,22 +21,22 @@ namespace hone::formats {
 enum class Verify { automatic, always, never };
 
 struct ConvertOptions {
-  int level = 2;                        // 0: write what was read; see docs/convert.md for the others
-  std::optional<std::string> pipeline;  // pass names instead of a level
+  int level = 2;                             // 0: write what was read; see docs/convert.md for the others
+  std::optional<std::string> pipeline;       // pass names instead of a level
   std::vector<const rewrite::Pass*> custom;  // passes instead of either, those of a library's user among them
   std::optional<std::int64_t> opset;
   std::optional<PrecisionSettings> precision;
-  std::vector<std::pair<std::string, ir::Shape>> input_shapes;       // --shape
-  std::vector<std::pair<std::string, std::int64_t>> symbols;         // --dim
-  std::optional<ir::Dimension> batch;                                // --batch: a number or a symbol, see surgery/batch.h
+  std::vector<std::pair<std::string, ir::Shape>> input_shapes;  // --shape
+  std::vector<std::pair<std::string, std::int64_t>> symbols;    // --dim
+  std::optional<ir::Dimension> batch;                           // --batch: a number or a symbol, see surgery/batch.h
   // Sets of inputs for the model with its new signature: verification runs them, and precision is checked on them.
   std::function<std::vector<std::vector<ir::NamedDatum>>(const ir::Model&)> samples;
   Verify verify = Verify::automatic;
   rewrite::VerifyOptions verification;
   rewrite::PipelineOptions passes;
-  bool verify_passes = false;           // name the pass that changed results
-  bool bisect = false;                  // verify however dear it is; a difference is traced to its rewrite in any case
-  std::string reproducer;               // where to leave the model before a guilty rewrite, and inputs beside it; "": nowhere
+  bool verify_passes = false;  // name the pass that changed results
+  bool bisect = false;         // verify however dear it is; a difference is traced to its rewrite in any case
+  std::string reproducer;      // where to leave the model before a guilty rewrite, and inputs beside it; "": nowhere
 };
 
 struct ConvertResult {
@@ -44,7 +44,7 @@ struct ConvertResult {
   std::uint64_t nodes_before = 0, nodes_after = 0;
   rewrite::PipelineResult pipeline;
   rewrite::VerifyResult verification;
-  bool verified = false;                // a check was wanted (and run, where the verdict says so)
+  bool verified = false;  // a check was wanted (and run, where the verdict says so)
   std::optional<surgery::BatchResult> batch;
   std::optional<PrecisionReport> precision;
 };

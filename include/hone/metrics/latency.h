@@ -43,9 +43,9 @@ Timings time_in_turn(const std::function<void()>& first, const std::function<voi
 // The same for work that is much shorter than what disturbs it: each turn is several runs (about 20 ms), of which the first
 // don't count where there are two pieces of work, since threads of the other still wait busily then.
 struct TurnOptions {
-  int warm_up = 3;       // runs of each that don't count
-  int runs = 0;          // timed runs of each; 0: as many as `seconds` hold, at least 10
-  double seconds = 3;    // for each piece of work
+  int warm_up = 3;     // runs of each that don't count
+  int runs = 0;        // timed runs of each; 0: as many as `seconds` hold, at least 10
+  double seconds = 3;  // for each piece of work
 };
 Timings time_turns(const std::function<void()>& first, const std::function<void()>& second, const TurnOptions& options);
 

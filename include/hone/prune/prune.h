@@ -26,15 +26,15 @@ enum class Scope {
 };
 
 struct PruneOptions {
-  double sparsity = 0.5;           // share of weights to be zero (with those that are already), or of channels to go
+  double sparsity = 0.5;  // share of weights to be zero (with those that are already), or of channels to go
   Structure structure = Structure::unstructured;
-  std::optional<Scope> scope = {};  // unset: global for unstructured, layer for channel
-  int n = 2, m = 4;                // n_of_m: at most n of m neighbours along the summed dimension are not zero
+  std::optional<Scope> scope = {};         // unset: global for unstructured, layer for channel
+  int n = 2, m = 4;                        // n_of_m: at most n of m neighbours along the summed dimension are not zero
   std::string include = {}, exclude = {};  // regular expressions (ECMAScript) over the names of nodes and weights
   // Never below: a layer whose every weight or channel went would cut the network.
-  double keep_at_least = 0.01;     // share of a layer's weights
+  double keep_at_least = 0.01;  // share of a layer's weights
   std::int64_t min_channels = 1;
-  std::int64_t round_to = 1;       // channels left are a multiple of this, where the layer had as many
+  std::int64_t round_to = 1;  // channels left are a multiple of this, where the layer had as many
 };
 
 struct LayerResult {
@@ -42,13 +42,13 @@ struct LayerResult {
   std::uint64_t weights_before = 0, weights_after = 0;
   std::uint64_t zeros_before = 0, zeros_after = 0;
   std::int64_t channels_before = 0, channels_after = 0;  // channel pruning: output channels
-  std::string skipped;             // why it was left alone; empty: it took part
+  std::string skipped;                                   // why it was left alone; empty: it took part
 };
 
 struct PruneResult {
   std::vector<LayerResult> layers;
   std::uint64_t weights_before = 0, weights_after = 0, zeros_after = 0;  // of the layers that took part
-  double sparsity = 0;             // reached: zeros (or removed weights) per weight before
+  double sparsity = 0;  // reached: zeros (or removed weights) per weight before
 };
 
 // Changes `model`. Raises usage for a sparsity outside [0, 1) or a bad expression, unsupported where no layer can be

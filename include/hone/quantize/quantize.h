@@ -26,11 +26,11 @@ struct QuantizeOptions {
   bool per_channel = true;
   // Weights in [-64, 64]: no saturation in u8 x s8 pair sums on x86 CPUs without VNNI.
   bool reduce_range = false;
-  std::string include = {}, exclude = {};  // regular expressions over node names
+  std::string include = {}, exclude = {};   // regular expressions over node names
   std::vector<std::string> operators = {};  // only these (Conv, Gemm, MatMul); empty: all three
-  std::int64_t batch = 16;              // samples run at once while calibrating: bounds memory, changes nothing else
-  bool simplify = true;                 // run the passes of `hone convert` first: a BatchNormalization left standing costs
-                                        // its convolution the integer kernel
+  std::int64_t batch = 16;  // samples run at once while calibrating: bounds memory, changes nothing else
+  bool simplify = true;     // run the passes of `hone convert` first: a BatchNormalization left standing costs
+                            // its convolution the integer kernel
 };
 
 struct Range {
@@ -49,7 +49,7 @@ struct NodeDecision {
 struct QuantizeResult {
   std::vector<NodeDecision> nodes;  // Conv, Gemm, MatMul, and what joined them
   std::vector<Range> ranges;
-  std::int64_t samples = 0;         // calibrated on
+  std::int64_t samples = 0;  // calibrated on
   std::uint64_t weight_bytes_before = 0, weight_bytes_after = 0;
 };
 

@@ -18,22 +18,22 @@ namespace hone::release {
 
 struct ValidateOptions {
   std::vector<std::string> gates = {};
-  std::optional<double> confidence = {};  // one-sided; unset: gates judge point estimates
-  std::string output = {};  // the output that holds the answers; "": the only one, or the first
-  std::optional<metrics::Task> task = {};  // unset: told from outputs and labels
+  std::optional<double> confidence = {};       // one-sided; unset: gates judge point estimates
+  std::string output = {};                     // the output that holds the answers; "": the only one, or the first
+  std::optional<metrics::Task> task = {};      // unset: told from outputs and labels
   std::optional<metrics::Scores> scores = {};  // unset: told from the operator that makes the output, else the values
   std::int64_t batch = 32;
-  int latency_runs = 30;                 // 0: don't measure
+  int latency_runs = 30;  // 0: don't measure
   std::uint64_t seed = 0;
 };
 
 // One model's numbers.
 struct Subject {
-  std::uint64_t size = 0;                // bytes in one file
+  std::uint64_t size = 0;  // bytes in one file
   shapes::Cost cost;
-  std::uint64_t memory = 0;              // bytes of values that live at once, for one batch
+  std::uint64_t memory = 0;                       // bytes of values that live at once, for one batch
   std::optional<metrics::Evaluation> evaluation;  // where there are labels
-  std::vector<double> latency;           // seconds, one sample (or the batch the model insists on)
+  std::vector<double> latency;                    // seconds, one sample (or the batch the model insists on)
 };
 
 struct Validation {

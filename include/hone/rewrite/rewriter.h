@@ -19,7 +19,7 @@
 namespace hone::rewrite {
 
 // What a rule or pass did; failures are exceptions. Unchanged means that nothing at all was changed.
-enum class [[nodiscard]] Status { unchanged, changed };
+enum class [[nodiscard]] Status{unchanged, changed};
 inline Status operator|(Status a, Status b) { return a == Status::changed ? a : b; }
 inline Status& operator|=(Status& a, Status b) { return a = a | b; }
 

@@ -18,20 +18,20 @@ struct VerifyOptions {
   // Outputs are equal when |a-b| <= tolerance * max|a| per tensor. 1e-4: what reordered float32 sums of realistic length
   // stay under; integers, booleans and strings must be the same.
   double tolerance = 1e-4;
-  bool reference = false;     // reference kernels only: no start-up cost, for tiny models
+  bool reference = false;                           // reference kernels only: no start-up cost, for tiny models
   std::vector<std::vector<ir::NamedDatum>> inputs;  // run these first, if any
 };
 
 struct Difference {
   std::string output;
-  std::string detail;         // one sentence with the values
+  std::string detail;  // one sentence with the values
   double relative = 0;
 };
 
 struct VerifyResult {
   enum class Verdict { equal, different, not_run } verdict = Verdict::not_run;
   std::vector<Difference> differences;
-  std::string reason;         // why it was not run: what the original raised on every set of inputs
+  std::string reason;  // why it was not run: what the original raised on every set of inputs
   int runs = 0;
   std::vector<ir::NamedDatum> inputs;  // those that showed the differences
 };

@@ -8,13 +8,13 @@
 namespace hone::shapes {
 
 struct Cost {
-  std::uint64_t parameters = 0;        // elements of initializers and Constant nodes, counted once each
+  std::uint64_t parameters = 0;  // elements of initializers and Constant nodes, counted once each
   std::uint64_t parameter_bytes = 0;
   std::uint64_t nonzero_parameters = 0;  // only where asked for: reads every weight
-  double macs = 0;                     // multiply-accumulates of Conv, MatMul, Gemm, LSTM and their kin
-  double activation_bytes = 0;         // all intermediate values together
-  std::uint64_t nodes = 0;             // with those in subgraphs
-  bool complete = true;                // false: some shape was not known, macs and activation_bytes are lower bounds
+  double macs = 0;                       // multiply-accumulates of Conv, MatMul, Gemm, LSTM and their kin
+  double activation_bytes = 0;           // all intermediate values together
+  std::uint64_t nodes = 0;               // with those in subgraphs
+  bool complete = true;                  // false: some shape was not known, macs and activation_bytes are lower bounds
 };
 
 // Types must have been inferred (Inference::run). Symbols count as `symbol_value`; bodies of Loop and Scan as one turn.

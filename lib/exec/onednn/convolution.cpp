@@ -19,7 +19,8 @@ struct Geometry {
 
 class Convolution final : public Kernel {
  public:
-  Convolution(const KernelInfo& info, bool transposed) : info_(info), fallback_(info), transposed_(transposed), tail_(read_tail(info.node)) {
+  Convolution(const KernelInfo& info, bool transposed)
+      : info_(info), fallback_(info), transposed_(transposed), tail_(read_tail(info.node)) {
     const ir::Node& node = info.node;
     group_ = node.int_or("group", 1);
     strides_ = node.ints_or("strides", {});
@@ -43,7 +44,9 @@ class Convolution final : public Kernel {
     shapes_.add(x);
     if (w) shapes_.add(*w);
     Entry* entry = shapes_.find();
-    if (!entry) entry = &shapes_.insert(guarded([&] { return plan(x, weight_dims, w ? w->type : weights_->type()); }), {x.layout});
+    if (!entry)
+      entry =
+          &shapes_.insert(guarded([&] { return plan(x, weight_dims, w ? w->type : weights_->type()); }), {x.layout});
     if (!entry->call || !fits(context, *entry)) {
       fallback_.run(context);
       return;
@@ -100,20 +103,23 @@ class Convolution final : public Kernel {
   }
 
   static Array& over(Context& context, const Entry& entry, std::size_t source) {
-    return entry.target.layout ? context.output_over_with_layout(0, source, ir::ElementType::float32, entry.dims, entry.target.layout)
-                               : context.output_over(0, source, ir::ElementType::float32, entry.dims);
+    return entry.target.layout
+               ? context.output_over_with_layout(0, source, ir::ElementType::float32, entry.dims, entry.target.layout)
+               : context.output_over(0, source, ir::ElementType::float32, entry.dims);
   }
 
   // Output sizes and pads; false where they don't fit oneDNN.
   bool geometry(const ir::Dims& x, const ir::Dims& w, Geometry& g, ir::Dims& out) const {
     const std::size_t rank = x.size() - 2;
     if (!are_small(x) || !are_small(w)) return false;
-    if (!attribute_fits(strides_, rank) || !attribute_fits(dilations_, rank) || !attribute_fits(pads_, 2 * rank)) return false;
+    if (!attribute_fits(strides_, rank) || !attribute_fits(dilations_, rank) || !attribute_fits(pads_, 2 * rank))
+      return false;
     if (!kernel_.empty() && !std::equal(kernel_.begin(), kernel_.end(), w.begin() + 2, w.end())) return false;
     if (!attribute_fits(output_shape_, rank) || !attribute_fits(output_padding_, rank)) return false;
     out = {x[0], transposed_ ? w[1] * group_ : w[0]};
     for (std::size_t i = 0; i < rank; ++i) {
-      const std::int64_t stride = i < strides_.size() ? strides_[i] : 1, dilation = i < dilations_.size() ? dilations_[i] : 1;
+      const std::int64_t stride = i < strides_.size() ? strides_[i] : 1,
+                         dilation = i < dilations_.size() ? dilations_[i] : 1;
       const std::int64_t in = x[2 + i], span = (w[2 + i] - 1) * dilation + 1;
       if (stride < 1 || dilation < 1 || w[2 + i] < 1) return false;
       std::int64_t before = i < pads_.size() ? pads_[i] : 0, after = i + rank < pads_.size() ? pads_[i + rank] : 0;
@@ -122,7 +128,8 @@ class Convolution final : public Kernel {
       if (!transposed_) {
         if (auto_pad_ == "VALID") before = after = 0;
         if (same) {
-          const std::int64_t wanted = (in + stride - 1) / stride, total = std::max<std::int64_t>((wanted - 1) * stride + span - in, 0);
+          const std::int64_t wanted = (in + stride - 1) / stride,
+                             total = std::max<std::int64_t>((wanted - 1) * stride + span - in, 0);
           before = auto_pad_ == "SAME_UPPER" ? total / 2 : total - total / 2;
           after = total - before;
         }
@@ -213,14 +220,14 @@ class Convolution final : public Kernel {
     try {
       if (transposed_) {
         const auto pd = dnnl::deconvolution_forward::primitive_desc(
-            engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, source, weights, entry.bias,
-            target, g.strides, g.dilations, g.before, g.after, attributes);
+            engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, source, weights,
+            entry.bias, target, g.strides, g.dilations, g.before, g.after, attributes);
         finish(entry, pd, dnnl::deconvolution_forward(pd));
       } else {
         const auto make = [&] {
           return dnnl::convolution_forward::primitive_desc(
-              engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source, weights, entry.bias,
-              target, g.strides, g.dilations, g.before, g.after, attributes);
+              engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source, weights,
+              entry.bias, target, g.strides, g.dilations, g.before, g.after, attributes);
         };
         const auto pd = choose(make, entry.dims[1]);
         finish(entry, pd, dnnl::convolution_forward(pd));
@@ -240,7 +247,9 @@ class Convolution final : public Kernel {
     entry.source = pd.src_desc();
     entry.weights = pd.weights_desc();
     entry.result = pd.dst_desc();
-    entry.target = Target(entry.result.get_ndims() == static_cast<int>(entry.dims.size()) ? entry.result : entry.result.reshape(entry.dims));
+    entry.target =
+        Target(entry.result.get_ndims() == static_cast<int>(entry.dims.size()) ? entry.result
+                                                                               : entry.result.reshape(entry.dims));
     entry.scratchpad = pd.scratchpad_desc();
     entry.scratch = entry.scratchpad.get_size();
   }

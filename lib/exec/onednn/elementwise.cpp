@@ -30,10 +30,12 @@ std::optional<Function> function_of(const ir::Node& node) {
   if (op == "Tanh") return Function{Algorithm::eltwise_tanh};
   if (op == "Exp") return Function{Algorithm::eltwise_exp};
   if (op == "Elu") return Function{Algorithm::eltwise_elu, node.float_or("alpha", 1.0F)};
-  if (op == "HardSigmoid") return Function{Algorithm::eltwise_hardsigmoid, node.float_or("alpha", 0.2F), node.float_or("beta", 0.5F), false};
+  if (op == "HardSigmoid")
+    return Function{Algorithm::eltwise_hardsigmoid, node.float_or("alpha", 0.2F), node.float_or("beta", 0.5F), false};
   if (op == "HardSwish") return Function{Algorithm::eltwise_hardswish, 1.0F / 6, 0.5F, false};
   if (op == "Gelu") {
-    return Function{node.string_or("approximate", "none") == "tanh" ? Algorithm::eltwise_gelu_tanh : Algorithm::eltwise_gelu_erf};
+    return Function{node.string_or("approximate", "none") == "tanh" ? Algorithm::eltwise_gelu_tanh
+                                                                    : Algorithm::eltwise_gelu_erf};
   }
   return std::nullopt;
 }
@@ -73,8 +75,8 @@ class Unary final : public Kernel {
     Entry entry;
     // Row-major memory is one long row.
     entry.desc = x.layout ? desc_of(x) : Desc({x.count()}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::a);
-    const dnnl::eltwise_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, function_.algorithm, entry.desc,
-                                                   entry.desc, function_.alpha, function_.beta);
+    const dnnl::eltwise_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, function_.algorithm,
+                                                   entry.desc, entry.desc, function_.alpha, function_.beta);
     entry.call = Call(dnnl::eltwise_forward(pd));
     name_ = kernel_name(pd);
     return entry;
@@ -123,7 +125,8 @@ class Binary final : public Kernel {
     const void* left = entry->left.get(context, a.data);
     const void* right = entry->right.get(context, b.data);
     const std::size_t over = a.layout == entry->target.layout && a.dims == entry->dims ? 0 : 1;
-    Array& out = entry->over ? context.output_over_with_layout(0, over, ir::ElementType::float32, entry->dims, entry->target.layout)
+    Array& out = entry->over ? context.output_over_with_layout(0, over, ir::ElementType::float32, entry->dims,
+                                                               entry->target.layout)
                              : entry->target.output(context, 0, entry->dims);
     entry->call.bind(DNNL_ARG_SRC_0, entry->left_desc, entry->swapped ? right : left);
     entry->call.bind(DNNL_ARG_SRC_1, entry->right_desc, entry->swapped ? left : right);
@@ -248,19 +251,23 @@ class ChannelRelu final : public Kernel {
   }
   Entry plan(const Array& x) {
     Entry entry;
-    if (x.type != ir::ElementType::float32 || x.rank() < 3 || x.rank() > 5 || x.count() == 0 || !is_by_channel(x.dims)) return entry;
+    if (x.type != ir::ElementType::float32 || x.rank() < 3 || x.rank() > 5 || x.count() == 0 || !is_by_channel(x.dims))
+      return entry;
     ir::Dims dims(x.rank(), 1);
     dims[1] = x.dims[1];
     entry.desc = desc_of(x);
     try {
-      const dnnl::prelu_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, entry.desc, any_layout(dims), entry.desc);
+      const dnnl::prelu_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, entry.desc,
+                                                   any_layout(dims), entry.desc);
       entry.slope = pd.weights_desc();
       entry.call = Call(dnnl::prelu_forward(pd));
       name_ = kernel_name(pd);
     } catch (const dnnl::error&) {
       return {};
     }
-    entry.packed = packed_.get(entry.slope, row_major(dims), [&](std::byte* to) { slope_.read(0, {to, slope_.byte_size()}); });
+    entry.packed = packed_.get(entry.slope, row_major(dims), [&](std::byte* to) {
+      slope_.read(0, {to, slope_.byte_size()});
+    });
     return entry;
   }
 
@@ -321,9 +328,11 @@ class Softmax final : public Kernel {
       if (i > at) inner *= x.dims[i];
     }
     Entry entry;
-    const std::vector<std::int64_t> sizes = inner == 1 ? std::vector<std::int64_t>{outer, x.dims[at]} : std::vector<std::int64_t>{outer, x.dims[at], inner};
+    const std::vector<std::int64_t> sizes =
+        inner == 1 ? std::vector<std::int64_t>{outer, x.dims[at]} : std::vector<std::int64_t>{outer, x.dims[at], inner};
     entry.desc = row_major(sizes);
-    const dnnl::softmax_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, algorithm_, entry.desc, entry.desc, 1);
+    const dnnl::softmax_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, algorithm_, entry.desc,
+                                                   entry.desc, 1);
     entry.call = Call(dnnl::softmax_forward(pd));
     name_ = kernel_name(pd);
     return entry;
@@ -363,14 +372,16 @@ class LayerNormalization final : public Kernel {
       return array.type == ir::ElementType::float32 && array.count() == length &&
              std::equal(array.dims.begin(), array.dims.end(), x.dims.end() - std::min(rank, rank - axis), x.dims.end());
     };
-    if (x.type != ir::ElementType::float32 || x.count() == 0 || axis < 0 || axis >= rank || !fits(scale) || (shift && !fits(*shift))) {
+    if (x.type != ir::ElementType::float32 || x.count() == 0 || axis < 0 || axis >= rank || !fits(scale) ||
+        (shift && !fits(*shift))) {
       fallback_.run(context);
       return;
     }
     shapes_.begin_key();
     shapes_.add(x);
     Entry* entry = shapes_.find();
-    if (!entry) entry = &shapes_.insert(guarded([&] { return plan(x.count() / length, length, shift != nullptr); }), {});
+    if (!entry)
+      entry = &shapes_.insert(guarded([&] { return plan(x.count() / length, length, shift != nullptr); }), {});
     const std::byte *data = x.data, *by = scale.data, *plus = shift ? shift->data : nullptr;
     const ir::Dims dims = x.dims;
     Array& out = context.output_over(0, 0, ir::ElementType::float32, dims);
@@ -396,8 +407,8 @@ class LayerNormalization final : public Kernel {
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     auto flags = dnnl::normalization_flags::use_scale;
     if (shift) flags |= dnnl::normalization_flags::use_shift;
-    const dnnl::layer_normalization_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, entry.desc, entry.desc,
-                                                               epsilon_, flags, attributes);
+    const dnnl::layer_normalization_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, entry.desc,
+                                                               entry.desc, epsilon_, flags, attributes);
     entry.scratchpad = pd.scratchpad_desc();
     entry.scratch = entry.scratchpad.get_size();
     entry.call = Call(dnnl::layer_normalization_forward(pd));

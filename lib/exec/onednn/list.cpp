@@ -8,11 +8,8 @@ namespace hone::exec {
 
 std::span<const std::span<const KernelEntry>> onednn_kernels() {
   static const std::vector<std::span<const KernelEntry>> families = {
-      onednn::convolution_kernels(),
-      onednn::elementwise_kernels(),
-      onednn::matmul_kernels(),
-      onednn::pooling_kernels(),
-      onednn::recurrent_kernels(),
+      onednn::convolution_kernels(), onednn::elementwise_kernels(), onednn::matmul_kernels(),
+      onednn::pooling_kernels(),     onednn::recurrent_kernels(),
   };
   return families;
 }

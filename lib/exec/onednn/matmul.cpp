@@ -17,7 +17,8 @@ using D = dnnl::memory::data_type;
 
 class Product final : public Kernel {
  public:
-  Product(const KernelInfo& info, bool gemm) : fallback_(info), node_(info.node), gemm_(gemm), tail_(read_tail(info.node)) {
+  Product(const KernelInfo& info, bool gemm)
+      : fallback_(info), node_(info.node), gemm_(gemm), tail_(read_tail(info.node)) {
     if (gemm_) {
       transpose_a_ = node_.int_or("transA", 0) != 0;
       transpose_b_ = node_.int_or("transB", 0) != 0;
@@ -163,7 +164,8 @@ class Product final : public Kernel {
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     attributes.set_post_ops(steps);
-    if (weights_ && !transpose_a_ && out.size() == 2 && plan_as_convolution(entry, a_dims, b_sizes, attributes)) return entry;
+    if (weights_ && !transpose_a_ && out.size() == 2 && plan_as_convolution(entry, a_dims, b_sizes, attributes))
+      return entry;
     try {
       const Desc b = weights_ ? any_layout(b_sizes) : entry.plain_b;
       const dnnl::matmul::primitive_desc pd =
@@ -181,7 +183,8 @@ class Product final : public Kernel {
   }
 
   // Rows are places, columns channels: row-major memory is what convolutions call channels last.
-  bool plan_as_convolution(Entry& entry, const dnnl::memory::dims& a, const dnnl::memory::dims& b, const dnnl::primitive_attr& attributes) {
+  bool plan_as_convolution(Entry& entry, const dnnl::memory::dims& a, const dnnl::memory::dims& b,
+                           const dnnl::primitive_attr& attributes) {
     const std::int64_t rows = a[0], inner = a[1], columns = b[1];
     // A single row is bound by reading the matrix; few columns don't fill a register.
     if (rows < 2 || inner < 8 || columns < 8) return false;
@@ -190,9 +193,9 @@ class Product final : public Kernel {
       const Desc target({1, columns, rows}, D::f32, dnnl::memory::dims{rows * columns, 1, columns});
       const Desc bias = entry.has_bias ? Desc({columns}, D::f32, dnnl::memory::format_tag::x) : Desc();
       const auto make = [&] {
-        return dnnl::convolution_forward::primitive_desc(engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
-                                                         source, any_layout(std::vector<std::int64_t>{columns, inner, 1}), bias, target, {1},
-                                                         {0}, {0}, {0}, attributes);
+        return dnnl::convolution_forward::primitive_desc(
+            engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source,
+            any_layout(std::vector<std::int64_t>{columns, inner, 1}), bias, target, {1}, {0}, {0}, {0}, attributes);
       };
       const auto pd = choose(make, columns);
       if (std::string_view(pd.impl_info_str()) != "jit_1x1:avx2") return false;
@@ -200,7 +203,8 @@ class Product final : public Kernel {
       entry.out = target;
       entry.bias = bias;
       entry.b = pd.weights_desc();
-      entry.plain_b = Desc({columns, inner, 1}, D::f32, transpose_b_ ? dnnl::memory::dims{inner, 1, 1} : dnnl::memory::dims{1, columns, 1});
+      entry.plain_b = Desc({columns, inner, 1}, D::f32,
+                           transpose_b_ ? dnnl::memory::dims{inner, 1, 1} : dnnl::memory::dims{1, columns, 1});
       entry.scratchpad = pd.scratchpad_desc();
       entry.scratch = entry.scratchpad.get_size();
       entry.call = Call(dnnl::convolution_forward(pd));
@@ -241,7 +245,8 @@ class Product final : public Kernel {
       auto* values = reinterpret_cast<float*>(to);
       const std::int64_t rows = weights_->dims()[0], columns = weights_->dims()[1];
       for (std::int64_t r = 0; r < rows; ++r) {
-        for (std::int64_t n = 0; n < columns; ++n) values[r * columns + n] *= tail_.scale[static_cast<std::size_t>(transpose_b_ ? r : n)];
+        for (std::int64_t n = 0; n < columns; ++n)
+          values[r * columns + n] *= tail_.scale[static_cast<std::size_t>(transpose_b_ ? r : n)];
       }
     });
   }

@@ -61,12 +61,14 @@ class Pooling final : public Kernel {
     const bool global = kind_ == Kind::global_max || kind_ == Kind::global_average;
     if (!global && window_.size() != rank) return entry;
     if (!are_small(x.dims) || !are_small(window_)) return entry;
-    if (!attribute_fits(strides_, rank) || !attribute_fits(dilations_, rank) || !attribute_fits(pads_, 2 * rank)) return entry;
+    if (!attribute_fits(strides_, rank) || !attribute_fits(dilations_, rank) || !attribute_fits(pads_, 2 * rank))
+      return entry;
     dnnl::memory::dims window, strides, dilations, before, after;
     entry.dims = {x.dims[0], x.dims[1]};
     for (std::size_t i = 0; i < rank; ++i) {
       const std::int64_t in = x.dims[2 + i], size = global ? in : window_[i];
-      const std::int64_t stride = i < strides_.size() ? strides_[i] : 1, dilation = i < dilations_.size() ? dilations_[i] : 1;
+      const std::int64_t stride = i < strides_.size() ? strides_[i] : 1,
+                         dilation = i < dilations_.size() ? dilations_[i] : 1;
       std::int64_t front = i < pads_.size() ? pads_[i] : 0, back = i + rank < pads_.size() ? pads_[i + rank] : 0;
       if (size < 1 || stride < 1 || dilation < 1 || in < 1 || front < 0 || back < 0) return entry;
       const std::int64_t span = (size - 1) * dilation + 1;
@@ -110,8 +112,9 @@ class Pooling final : public Kernel {
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     entry.source = desc_of(x);
     try {
-      const dnnl::pooling_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, algorithm, entry.source,
-                                                     any_layout(entry.dims), strides, window, dilations, before, after, attributes);
+      const dnnl::pooling_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, algorithm,
+                                                     entry.source, any_layout(entry.dims), strides, window, dilations,
+                                                     before, after, attributes);
       entry.target = Target(pd.dst_desc());
       entry.scratchpad = pd.scratchpad_desc();
       entry.scratch = entry.scratchpad.get_size();

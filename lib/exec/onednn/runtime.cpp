@@ -68,13 +68,20 @@ bool is_row_major(const Desc& desc) {
 std::optional<dnnl::memory::data_type> data_type(ir::ElementType type) {
   using D = dnnl::memory::data_type;
   switch (type) {
-    case ir::ElementType::float32: return D::f32;
-    case ir::ElementType::bfloat16: return D::bf16;
-    case ir::ElementType::float16: return D::f16;
-    case ir::ElementType::int32: return D::s32;
-    case ir::ElementType::int8: return D::s8;
-    case ir::ElementType::uint8: return D::u8;
-    default: return std::nullopt;
+    case ir::ElementType::float32:
+      return D::f32;
+    case ir::ElementType::bfloat16:
+      return D::bf16;
+    case ir::ElementType::float16:
+      return D::f16;
+    case ir::ElementType::int32:
+      return D::s32;
+    case ir::ElementType::int8:
+      return D::s8;
+    case ir::ElementType::uint8:
+      return D::u8;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -96,7 +103,8 @@ void Call::bind(int argument, const Desc& desc, const void* data) {
 void Call::run() {
   const dnnl_status_t status =
       dnnl_primitive_execute(primitive_.get(), stream().get(), static_cast<int>(raw_.size()), raw_.data());
-  if (status != dnnl_success) fail(ErrorKind::internal, "oneDNN: a primitive failed with status {}", static_cast<int>(status));
+  if (status != dnnl_success)
+    fail(ErrorKind::internal, "oneDNN: a primitive failed with status {}", static_cast<int>(status));
 }
 
 Reorder::Reorder(const Desc& from, const Desc& to)

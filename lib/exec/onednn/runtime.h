@@ -5,8 +5,8 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -147,7 +147,9 @@ class ShapeCache {
   Entry* find() {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       if (entries_[i]->key == key_and_size()) {
-        if (i > 0) std::rotate(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(i), entries_.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+        if (i > 0)
+          std::rotate(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(i),
+                      entries_.begin() + static_cast<std::ptrdiff_t>(i) + 1);
         return &entries_[0]->value;
       }
     }
@@ -199,7 +201,9 @@ class Fallback {
 // ResNet-50, MobileNetV2 and others; below 8 output channels it is the other way round). `make` makes a descriptor.
 template <typename Make>
 auto choose(Make&& make, std::int64_t output_channels) {
-  const auto starts = [](const auto& desc, std::string_view text) { return std::string_view(desc.impl_info_str()).starts_with(text); };
+  const auto starts = [](const auto& desc, std::string_view text) {
+    return std::string_view(desc.impl_info_str()).starts_with(text);
+  };
   auto first = make();
   const bool replaceable = starts(first, "br") && std::string_view(first.impl_info_str()).ends_with(":avx2");
   if (!replaceable || output_channels < 8) return first;
@@ -219,7 +223,8 @@ decltype(auto) guarded(Body&& body) {
   try {
     return std::forward<Body>(body)();
   } catch (const dnnl::error& error) {
-    fail(error.status == dnnl_out_of_memory ? ErrorKind::resource_limit : ErrorKind::internal, "oneDNN: {}", error.what());
+    fail(error.status == dnnl_out_of_memory ? ErrorKind::resource_limit : ErrorKind::internal, "oneDNN: {}",
+         error.what());
   }
 }
 

@@ -45,9 +45,8 @@ void selu_1(Context& context) { selu_with(context, 1.6732f, 1.0507f); }
 void selu(Context& context) { selu_with(context, 1.67326319217681884765625f, 1.05070102214813232421875f); }
 void celu(Context& context) {
   const float alpha = context.node().float_or("alpha", 1.0f);
-  map_real(context, costly_grain, [=]<typename T>(T x) {
-    return x < 0 ? static_cast<T>(alpha) * std::expm1(x / static_cast<T>(alpha)) : x;
-  });
+  map_real(context, costly_grain,
+           [=]<typename T>(T x) { return x < 0 ? static_cast<T>(alpha) * std::expm1(x / static_cast<T>(alpha)) : x; });
 }
 void thresholded_relu(Context& context) {
   const float alpha = context.node().float_or("alpha", 1.0f);
@@ -134,20 +133,23 @@ struct Bounds {
 };
 void clip_6(Context& context) {
   const ir::Node& node = context.node();
-  map_real(context, cheap_grain, Bounds<double>{node.has_attribute("min"), node.has_attribute("max"),
-                                                node.float_or("min", 0), node.float_or("max", 0)});
+  map_real(context, cheap_grain,
+           Bounds<double>{node.has_attribute("min"), node.has_attribute("max"), node.float_or("min", 0),
+                          node.float_or("max", 0)});
 }
 void clip(Context& context) {
   const Array& in = context.input(0);
   for (std::size_t i = 1; i <= 2; ++i) {
     if (!context.has_input(i)) continue;
     require_type(context.input(i), in.type, i == 1 ? "min" : "max");
-    if (context.input(i).count() != 1) bad_input("{} has {} elements", i == 1 ? "min" : "max", context.input(i).count());
+    if (context.input(i).count() != 1)
+      bad_input("{} has {} elements", i == 1 ? "min" : "max", context.input(i).count());
   }
   const bool has_low = context.has_input(1), has_high = context.has_input(2);
   if (ir::is_float(in.type)) {
-    map_real(context, cheap_grain, Bounds<double>{has_low, has_high, has_low ? read_double(context.input(1)) : 0,
-                                                  has_high ? read_double(context.input(2)) : 0});
+    map_real(context, cheap_grain,
+             Bounds<double>{has_low, has_high, has_low ? read_double(context.input(1)) : 0,
+                            has_high ? read_double(context.input(2)) : 0});
     return;
   }
   in_number(context, in.type, [&]<typename T>() {

@@ -9,26 +9,26 @@ template <bool largest, typename T>
 void find(const T* in, std::int64_t* out, std::int64_t rows, std::int64_t length, std::int64_t inner, bool last) {
   parallel_for(rows, grain_for(static_cast<double>(length) * static_cast<double>(inner)),
                [&](std::int64_t begin, std::int64_t end) {
-    std::vector<T> best(static_cast<std::size_t>(inner));
-    for (std::int64_t r = begin; r < end; ++r) {
-      const T* from = in + r * length * inner;
-      std::int64_t* to = out + r * inner;
-      std::copy_n(from, inner, best.begin());
-      std::fill_n(to, inner, 0);
-      for (std::int64_t k = 1; k < length; ++k) {
-        const T* row = from + k * inner;
-        for (std::int64_t i = 0; i < inner; ++i) {
-          T& b = best[static_cast<std::size_t>(i)];
-          bool better = (largest ? row[i] > b : row[i] < b) || (last && row[i] == b);
-          if constexpr (std::is_floating_point_v<T>) better = b == b && (better || row[i] != row[i]);
-          if (better) {
-            b = row[i];
-            to[i] = k;
-          }
-        }
-      }
-    }
-  });
+                 std::vector<T> best(static_cast<std::size_t>(inner));
+                 for (std::int64_t r = begin; r < end; ++r) {
+                   const T* from = in + r * length * inner;
+                   std::int64_t* to = out + r * inner;
+                   std::copy_n(from, inner, best.begin());
+                   std::fill_n(to, inner, 0);
+                   for (std::int64_t k = 1; k < length; ++k) {
+                     const T* row = from + k * inner;
+                     for (std::int64_t i = 0; i < inner; ++i) {
+                       T& b = best[static_cast<std::size_t>(i)];
+                       bool better = (largest ? row[i] > b : row[i] < b) || (last && row[i] == b);
+                       if constexpr (std::is_floating_point_v<T>) better = b == b && (better || row[i] != row[i]);
+                       if (better) {
+                         b = row[i];
+                         to[i] = k;
+                       }
+                     }
+                   }
+                 }
+               });
 }
 
 template <bool largest>

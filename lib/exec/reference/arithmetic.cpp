@@ -2,10 +2,11 @@
 //
 // Integers wrap. Dividing an integer by zero gives 0, as in NumPy: the element may be one that a Where drops. NaN wins
 // over everything in Min and Max. Before opset 7, operands broadcast only on request (attributes broadcast and axis).
+#include "exec/reference/arithmetic.h"
+
 #include <cmath>
 #include <optional>
 
-#include "exec/reference/arithmetic.h"
 #include "exec/reference/list.h"
 
 namespace hone::exec {
@@ -14,7 +15,8 @@ ir::Dims legacy_dims(const ir::Node& node, DimSpan a, DimSpan b) {
   ir::Dims dims(b.begin(), b.end());
   if (!flag(node, "broadcast", false)) {
     if (!std::equal(a.begin(), a.end(), b.begin(), b.end())) {
-      bad_input("shapes {} and {} differ, and broadcast is not set", ir::text(ir::Dims(a.begin(), a.end())), ir::text(dims));
+      bad_input("shapes {} and {} differ, and broadcast is not set", ir::text(ir::Dims(a.begin(), a.end())),
+                ir::text(dims));
     }
   } else if (node.has_attribute("axis")) {
     const std::size_t axis = checked_axis(node.int_or("axis", 0), a.size());
@@ -28,17 +30,21 @@ namespace {
 
 // Integers narrower than 64 bits computed in 64 bits, the widest in unsigned: wraps without undefined behaviour.
 template <typename T>
-using Wide = std::conditional_t<std::is_floating_point_v<T>, T,
-                                std::conditional_t<sizeof(T) < 4, std::int32_t,
-                                                   std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>>;
+using Wide = std::conditional_t<
+    std::is_floating_point_v<T>, T,
+    std::conditional_t<sizeof(T) < 4, std::int32_t, std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>>;
 
 struct Plus {
   template <typename T>
-  T operator()(T a, T b) const { return static_cast<T>(static_cast<Wide<T>>(a) + static_cast<Wide<T>>(b)); }
+  T operator()(T a, T b) const {
+    return static_cast<T>(static_cast<Wide<T>>(a) + static_cast<Wide<T>>(b));
+  }
 };
 struct Minus {
   template <typename T>
-  T operator()(T a, T b) const { return static_cast<T>(static_cast<Wide<T>>(a) - static_cast<Wide<T>>(b)); }
+  T operator()(T a, T b) const {
+    return static_cast<T>(static_cast<Wide<T>>(a) - static_cast<Wide<T>>(b));
+  }
 };
 struct Times {
   template <typename T>
@@ -94,11 +100,15 @@ struct FlooredRemainder {  // Python's %: the sign of the divisor
 };
 struct Smaller {
   template <typename T>
-  T operator()(T a, T b) const { return a < b || a != a ? a : b; }
+  T operator()(T a, T b) const {
+    return a < b || a != a ? a : b;
+  }
 };
 struct Larger {
   template <typename T>
-  T operator()(T a, T b) const { return a > b || a != a ? a : b; }
+  T operator()(T a, T b) const {
+    return a > b || a != a ? a : b;
+  }
 };
 
 // Both operands of one type, and the result. Works in the memory of an operand of the result's shape where that is free.

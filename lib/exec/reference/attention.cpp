@@ -24,7 +24,8 @@ struct Heads {
       steps = HeadSteps::by_head(heads, length, size);
       if (given != 0 && given != heads) bad_input("{} of shape {} for {} heads", name, ir::text(in.dims), given);
     } else {
-      if (given < 1 || in.dims[2] % given != 0) bad_input("{} of shape {} for {} heads", name, ir::text(in.dims), given);
+      if (given < 1 || in.dims[2] % given != 0)
+        bad_input("{} of shape {} for {} heads", name, ir::text(in.dims), given);
       heads = given;
       length = in.dims[1];
       size = in.dims[2] / given;
@@ -39,23 +40,27 @@ void attention(Context& context) {
   for (std::size_t i = 0; i < 3; ++i) require_rank(context.input(i), 3, 4, "Q, K or V");
   require_type(k, q.type, "K");
   if (k.rank() != q.rank() || v.rank() != q.rank()) bad_input("Q, K and V have different ranks");
-  const Heads qh(q, node.int_or("q_num_heads", 0), "Q"), kh(k, node.int_or("kv_num_heads", 0), "K"), vh(v, node.int_or("kv_num_heads", 0), "V");
-  if (kh.batch != qh.batch || vh.batch != qh.batch || kh.size != qh.size || vh.heads != kh.heads || vh.length != kh.length ||
-      kh.heads == 0 || qh.heads % kh.heads != 0) {
+  const Heads qh(q, node.int_or("q_num_heads", 0), "Q"), kh(k, node.int_or("kv_num_heads", 0), "K"),
+      vh(v, node.int_or("kv_num_heads", 0), "V");
+  if (kh.batch != qh.batch || vh.batch != qh.batch || kh.size != qh.size || vh.heads != kh.heads ||
+      vh.length != kh.length || kh.heads == 0 || qh.heads % kh.heads != 0) {
     bad_input("Q, K and V of shapes {}, {} and {} don't fit", ir::text(q.dims), ir::text(k.dims), ir::text(v.dims));
   }
   const Array* mask = context.has_input(3) ? &context.input(3) : nullptr;
-  const Array *past_key = context.has_input(4) ? &context.input(4) : nullptr, *past_value = context.has_input(5) ? &context.input(5) : nullptr;
+  const Array *past_key = context.has_input(4) ? &context.input(4) : nullptr,
+              *past_value = context.has_input(5) ? &context.input(5) : nullptr;
   if ((past_key == nullptr) != (past_value == nullptr)) bad_input("past_key and past_value go together");
   const std::int64_t past = past_key ? (require_rank(*past_key, 4, 4, "past_key"), past_key->dims[2]) : 0;
-  if (past_key && (past_key->dims != ir::Dims{qh.batch, kh.heads, past, kh.size} || past_value->dims != ir::Dims{qh.batch, kh.heads, past, vh.size})) {
+  if (past_key && (past_key->dims != ir::Dims{qh.batch, kh.heads, past, kh.size} ||
+                   past_value->dims != ir::Dims{qh.batch, kh.heads, past, vh.size})) {
     bad_input("past_key of shape {} and past_value of shape {}", ir::text(past_key->dims), ir::text(past_value->dims));
   }
   const std::int64_t keys = size_sum(past, kh.length);
   ir::Dims valid;  // of each sample: keys that are no padding
   if (context.has_input(6)) {
     valid = read_ints(context.input(6));
-    if (static_cast<std::int64_t>(valid.size()) != qh.batch) bad_input("{} lengths for {} samples", valid.size(), qh.batch);
+    if (static_cast<std::int64_t>(valid.size()) != qh.batch)
+      bad_input("{} lengths for {} samples", valid.size(), qh.batch);
     for (const std::int64_t length : valid) {
       if (length < 0 || length > keys) bad_input("{} of {} keys", length, keys);
     }
@@ -92,15 +97,16 @@ void attention(Context& context) {
     p.value_size = vh.size;
     p.q = view<T>(context, q);
     p.q_steps = qh.steps;
-    p.scale = node.has_attribute("scale") ? static_cast<T>(node.float_or("scale", 1))
-                                          : static_cast<T>(1 / std::sqrt(static_cast<double>(std::max<std::int64_t>(1, qh.size))));
+    p.scale = node.has_attribute("scale")
+                  ? static_cast<T>(node.float_or("scale", 1))
+                  : static_cast<T>(1 / std::sqrt(static_cast<double>(std::max<std::int64_t>(1, qh.size))));
     p.softcap = static_cast<T>(node.float_or("softcap", 0));
     p.seen_stage = static_cast<int>(stage);
 
     // Keys and values: with the past before them, one after another.
     std::optional<Result<T>> present_key, present_value, seen;
-    const auto joined = [&](std::size_t index, const Array& in, const Heads& heads, const Array* before, std::optional<Result<T>>& present,
-                            HeadSteps& steps) -> const T* {
+    const auto joined = [&](std::size_t index, const Array& in, const Heads& heads, const Array* before,
+                            std::optional<Result<T>>& present, HeadSteps& steps) -> const T* {
       const T* rows = view<T>(context, in);
       if (!before && !context.wants_output(index)) {
         steps = heads.steps;
@@ -109,7 +115,8 @@ void attention(Context& context) {
       const ir::Dims dims = {heads.batch, heads.heads, keys, heads.size};
       if (context.wants_output(index)) present.emplace(context, index, in.type, dims);
       T* all = present ? present->data() : scratch<T>(context, product(dims));
-      append_rows(before ? view<T>(context, *before) : nullptr, past, rows, heads.steps, heads.batch, heads.heads, heads.length, heads.size, all);
+      append_rows(before ? view<T>(context, *before) : nullptr, past, rows, heads.steps, heads.batch, heads.heads,
+                  heads.length, heads.size, all);
       steps = HeadSteps::by_head(heads.heads, keys, heads.size);
       return all;
     };
@@ -120,21 +127,29 @@ void attention(Context& context) {
       p.seen = seen->data();
     }
     const bool apart = q.rank() == 4;
-    Result<T> out(context, 0, q.type, apart ? ir::Dims{qh.batch, qh.heads, qh.length, vh.size} : ir::Dims{qh.batch, qh.length, qh.heads * vh.size});
+    Result<T> out(
+        context, 0, q.type,
+        apart ? ir::Dims{qh.batch, qh.heads, qh.length, vh.size} : ir::Dims{qh.batch, qh.length, qh.heads * vh.size});
     p.out = out.data();
-    p.out_steps = apart ? HeadSteps::by_head(qh.heads, qh.length, vh.size) : HeadSteps::by_row(qh.heads, qh.length, vh.size);
+    p.out_steps =
+        apart ? HeadSteps::by_head(qh.heads, qh.length, vh.size) : HeadSteps::by_row(qh.heads, qh.length, vh.size);
 
     const bool* shown = mask && mask->type == ir::ElementType::boolean ? mask->as<bool>() : nullptr;
     const T* bias = mask && !shown ? view<T>(context, *mask) : nullptr;
     const ir::Dims mask_steps = strides(mask_dims);
     attend(p, [&](std::int64_t b, std::int64_t h, std::int64_t row, T* added) {
-      const auto limit_low = [&](std::int64_t at) { std::fill_n(added, std::clamp<std::int64_t>(at, 0, keys), hidden); };
-      const auto limit_high = [&](std::int64_t at) { std::fill(added + std::clamp<std::int64_t>(at, 0, keys), added + keys, hidden); };
+      const auto limit_low = [&](std::int64_t at) {
+        std::fill_n(added, std::clamp<std::int64_t>(at, 0, keys), hidden);
+      };
+      const auto limit_high = [&](std::int64_t at) {
+        std::fill(added + std::clamp<std::int64_t>(at, 0, keys), added + keys, hidden);
+      };
       if (mask) {
         const std::int64_t index[] = {b, h, row};
         std::int64_t at = 0;
         for (std::size_t d = 0; d < 3; ++d) at += mask_dims[d] == 1 ? 0 : index[d] * mask_steps[d];
-        for (std::int64_t i = 0; i < mask_dims[3]; ++i) added[i] = shown ? (shown[at + i] ? T{0} : hidden) : bias[at + i];
+        for (std::int64_t i = 0; i < mask_dims[3]; ++i)
+          added[i] = shown ? (shown[at + i] ? T{0} : hidden) : bias[at + i];
         limit_high(mask_dims[3]);
       }
       const std::int64_t length = valid.empty() ? keys : valid[static_cast<std::size_t>(b)];
@@ -169,7 +184,8 @@ void rotary_embedding(Context& context) {
   ir::Dims rows(static_cast<std::size_t>(heads.batch * heads.length));
   if (by_position) {
     Array positions = context.input(3);
-    if (positions.dims != ir::Dims{heads.batch, heads.length}) bad_input("positions of shape {}", ir::text(positions.dims));
+    if (positions.dims != ir::Dims{heads.batch, heads.length})
+      bad_input("positions of shape {}", ir::text(positions.dims));
     positions.dims = {positions.count()};
     rows = read_ints(positions);
     for (const std::int64_t row : rows) {
@@ -220,10 +236,12 @@ void tensor_scatter(Context& context) {
   if (mode != "linear" && mode != "circular") bad_input("mode is {}", quoted(mode));
   ir::Dims starts(static_cast<std::size_t>(cache.dims[0]));
   if (context.has_input(2)) starts = read_ints(context.input(2));
-  if (static_cast<std::int64_t>(starts.size()) != cache.dims[0]) bad_input("{} write indices for {} samples", starts.size(), cache.dims[0]);
+  if (static_cast<std::int64_t>(starts.size()) != cache.dims[0])
+    bad_input("{} write indices for {} samples", starts.size(), cache.dims[0]);
   const std::int64_t length = cache.dims[axis], written = update.dims[axis];
   for (const std::int64_t start : starts) {
-    if (start < 0 || (mode == "linear" ? start > length - written : start > std::numeric_limits<std::int64_t>::max() - written)) {
+    if (start < 0 ||
+        (mode == "linear" ? start > length - written : start > std::numeric_limits<std::int64_t>::max() - written)) {
       bad_input("{} places written from {} on in {}", written, start, length);
     }
   }

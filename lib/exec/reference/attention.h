@@ -5,18 +5,20 @@
 #include <optional>
 
 #include "exec/arrays.h"
-#include "exec/reference/gemm.h"
 #include "exec/reference/elements.h"
+#include "exec/reference/gemm.h"
 
 namespace hone::exec {
 
 // Where rows of a [batch, heads, length, size] tensor lie, in elements; a row itself is contiguous.
 struct HeadSteps {
   std::int64_t batch = 0, head = 0, row = 0;
-  static HeadSteps by_head(std::int64_t heads, std::int64_t length, std::int64_t size) {  // [batch, heads, length, size]
+  static HeadSteps by_head(std::int64_t heads, std::int64_t length,
+                           std::int64_t size) {  // [batch, heads, length, size]
     return {heads * length * size, length * size, size};
   }
-  static HeadSteps by_row(std::int64_t heads, std::int64_t length, std::int64_t size) {  // [batch, length, heads * size]
+  static HeadSteps by_row(std::int64_t heads, std::int64_t length,
+                          std::int64_t size) {  // [batch, length, heads * size]
     return {length * heads * size, size, heads * size};
   }
 };
@@ -28,10 +30,10 @@ struct AttentionProblem {
   T* out = nullptr;
   HeadSteps q_steps, k_steps, v_steps, out_steps;
   T scale = 1;
-  T softcap = 0;       // 0: none
-  T* seen = nullptr;   // [batch, heads, rows, keys]: the scores at the stage `seen_stage`, where asked for
-  int seen_stage = 0;  // 0 products, 1 capped, 2 with the bias, 3 probabilities
-  bool smooth = false; // the softmax has one more place, of score 0, that takes no value
+  T softcap = 0;             // 0: none
+  T* seen = nullptr;         // [batch, heads, rows, keys]: the scores at the stage `seen_stage`, where asked for
+  int seen_stage = 0;        // 0 products, 1 capped, 2 with the bias, 3 probabilities
+  bool smooth = false;       // the softmax has one more place, of score 0, that takes no value
   const T* sinks = nullptr;  // the scores of that place, by head
 };
 
@@ -43,9 +45,11 @@ void attend(const AttentionProblem<T>& p, const Bias& bias) {
   constexpr std::int64_t block = 64;  // queries at once: their scores stay in the second-level cache
   const std::int64_t blocks = ceil_div(p.rows, block);
   if (p.rows == 0) return;
-  const double work = static_cast<double>(std::min(block, p.rows)) * static_cast<double>(p.keys) * static_cast<double>(p.size + p.value_size + 8);
+  const double work = static_cast<double>(std::min(block, p.rows)) * static_cast<double>(p.keys) *
+                      static_cast<double>(p.size + p.value_size + 8);
   parallel_for(p.batch * p.heads * blocks, grain_for(work), [&](std::int64_t begin, std::int64_t end) {
-    Buffer memory(static_cast<std::size_t>(size_product(size_product(block + 1, std::max<std::int64_t>(1, p.keys)), sizeof(T))));
+    Buffer memory(
+        static_cast<std::size_t>(size_product(size_product(block + 1, std::max<std::int64_t>(1, p.keys)), sizeof(T))));
     T* scores = reinterpret_cast<T*>(memory.data());
     T* added = scores + block * p.keys;
     for (std::int64_t unit = begin; unit < end; ++unit) {

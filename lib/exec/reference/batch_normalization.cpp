@@ -45,17 +45,20 @@ void measure(const Shape& s, const T* in, T* mean, T* variance) {
 }
 
 template <typename T>
-void normalize(const Shape& s, const T* in, const T* scale, const T* bias, Statistics<T> statistics, T epsilon, T* out) {
-  parallel_for(s.batch * s.channels, grain_for(static_cast<double>(s.inner) + 8), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t unit = begin; unit < end; ++unit) {
-      const std::int64_t c = unit % s.channels;
-      const T factor = scale[c] / std::sqrt(statistics.variance[c] + epsilon), center = statistics.mean[c], shift = bias[c];
-      const T* from = in + unit * s.inner;
-      T* to = out + unit * s.inner;
-      HONE_INDEPENDENT
-      for (std::int64_t i = 0; i < s.inner; ++i) to[i] = (from[i] - center) * factor + shift;
-    }
-  });
+void normalize(const Shape& s, const T* in, const T* scale, const T* bias, Statistics<T> statistics, T epsilon,
+               T* out) {
+  parallel_for(s.batch * s.channels, grain_for(static_cast<double>(s.inner) + 8),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t unit = begin; unit < end; ++unit) {
+                   const std::int64_t c = unit % s.channels;
+                   const T factor = scale[c] / std::sqrt(statistics.variance[c] + epsilon), center = statistics.mean[c],
+                           shift = bias[c];
+                   const T* from = in + unit * s.inner;
+                   T* to = out + unit * s.inner;
+                   HONE_INDEPENDENT
+                   for (std::int64_t i = 0; i < s.inner; ++i) to[i] = (from[i] - center) * factor + shift;
+                 }
+               });
 }
 
 // `running`: outputs 1 and 2 are running statistics; `saved`: outputs 3 and 4 those of the batch, as before opset 14.
@@ -74,7 +77,8 @@ void batch_normalization(Context& context, bool training, bool spatial, bool sav
   const ir::ElementType statistics_type = context.input(3).type;
   const ir::Dims statistics_dims = context.input(3).dims;
   in_real(context, in.type, [&]<typename T>() {
-    const T *from = view<T>(context, in), *scale = view<T>(context, context.input(1)), *bias = view<T>(context, context.input(2));
+    const T *from = view<T>(context, in), *scale = view<T>(context, context.input(1)),
+            *bias = view<T>(context, context.input(2));
     const T *mean = view<T>(context, context.input(3)), *variance = view<T>(context, context.input(4));
     Statistics<T> used{mean, variance};
     if (training) {

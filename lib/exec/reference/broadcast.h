@@ -32,10 +32,10 @@ inline ir::Dims broadcast_dims(DimSpan a, DimSpan b) {
 
 template <std::size_t N>
 struct Broadcast {
-  std::int64_t count = 0;                         // elements of the output
-  ir::Dims dims;                                  // collapsed; never empty
-  std::array<ir::Dims, N> steps;                  // of each operand along dims, in elements; 0 where it stays
-  std::array<bool, N> moves;                      // along the innermost dimension
+  std::int64_t count = 0;         // elements of the output
+  ir::Dims dims;                  // collapsed; never empty
+  std::array<ir::Dims, N> steps;  // of each operand along dims, in elements; 0 where it stays
+  std::array<bool, N> moves;      // along the innermost dimension
 };
 
 // How operands of shapes `operands` (which broadcast to `out`) are read.
@@ -60,7 +60,8 @@ Broadcast<N> broadcast(DimSpan out, const std::array<DimSpan, N>& operands) {
         size[k] = static_cast<std::int64_t>(grown);
       }
       // It goes on where the dimension inside ends.
-      if (merge && (step[k] == 0 ? result.steps[k].back() != 0 : result.steps[k].back() * result.dims.back() != step[k])) {
+      if (merge &&
+          (step[k] == 0 ? result.steps[k].back() != 0 : result.steps[k].back() * result.dims.back() != step[k])) {
         merge = false;
       }
     }

@@ -76,7 +76,8 @@ std::string to_text(Source x) {
 
 // `out` is a part of the output; `codes` takes sub-byte elements instead.
 template <typename Source>
-void store(const Source* in, std::int64_t count, Array& out, std::uint8_t* codes, std::string* text, Rounding rounding) {
+void store(const Source* in, std::int64_t count, Array& out, std::uint8_t* codes, std::string* text,
+           Rounding rounding) {
   constexpr bool from_float = std::is_floating_point_v<Source>;
   const auto integer = [](auto* to, Source x) {
     using T = std::remove_pointer_t<decltype(to)>;
@@ -95,7 +96,8 @@ void store(const Source* in, std::int64_t count, Array& out, std::uint8_t* codes
     return;
   }
   if (codes && ir::is_integer(out.type)) {
-    for (std::int64_t i = 0; i < count; ++i) codes[i] = static_cast<std::uint8_t>(integer(static_cast<std::int32_t*>(nullptr), in[i]));
+    for (std::int64_t i = 0; i < count; ++i)
+      codes[i] = static_cast<std::uint8_t>(integer(static_cast<std::int32_t*>(nullptr), in[i]));
     return;
   }
   if (out.type == ElementType::float16 && std::is_same_v<Source, double>) {

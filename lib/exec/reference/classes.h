@@ -53,9 +53,12 @@ template <typename T>
 void post_transform(T* scores, std::size_t count, PostTransform transform) {
   if (count == 0) return;
   switch (transform) {
-    case PostTransform::none: return;
-    case PostTransform::softmax: return softmax_scores(scores, count, false);
-    case PostTransform::softmax_zero: return softmax_scores(scores, count, true);
+    case PostTransform::none:
+      return;
+    case PostTransform::softmax:
+      return softmax_scores(scores, count, false);
+    case PostTransform::softmax_zero:
+      return softmax_scores(scores, count, true);
     case PostTransform::logistic:
       for (std::size_t i = 0; i < count; ++i) scores[i] = logistic(scores[i]);
       return;
@@ -111,7 +114,8 @@ class Labels {
 // Rows of features: [N, F], or [F] as one row.
 struct Features {
   std::int64_t rows, width;
-  explicit Features(const Array& in) : rows(in.rank() == 2 ? in.dims[0] : 1), width(in.rank() == 0 ? 1 : in.dims.back()) {
+  explicit Features(const Array& in)
+      : rows(in.rank() == 2 ? in.dims[0] : 1), width(in.rank() == 0 ? 1 : in.dims.back()) {
     if (in.rank() > 2) bad_input("features of shape {}", ir::text(in.dims));
   }
 };

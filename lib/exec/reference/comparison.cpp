@@ -31,23 +31,33 @@ void compare(Context& context, DimSpan b_dims, const F& f) {
 
 struct Equal {
   template <typename T>
-  bool operator()(const T& a, const T& b) const { return a == b; }
+  bool operator()(const T& a, const T& b) const {
+    return a == b;
+  }
 };
 struct Greater {
   template <typename T>
-  bool operator()(const T& a, const T& b) const { return a > b; }
+  bool operator()(const T& a, const T& b) const {
+    return a > b;
+  }
 };
 struct GreaterOrEqual {
   template <typename T>
-  bool operator()(const T& a, const T& b) const { return a >= b; }
+  bool operator()(const T& a, const T& b) const {
+    return a >= b;
+  }
 };
 struct Less {
   template <typename T>
-  bool operator()(const T& a, const T& b) const { return a < b; }
+  bool operator()(const T& a, const T& b) const {
+    return a < b;
+  }
 };
 struct LessOrEqual {
   template <typename T>
-  bool operator()(const T& a, const T& b) const { return a <= b; }
+  bool operator()(const T& a, const T& b) const {
+    return a <= b;
+  }
 };
 
 template <typename F>
@@ -97,21 +107,22 @@ void where(Context& context) {
     const bool* chosen = condition.as<bool>();
     const T *left = moved<T>(x), *right = moved<T>(y);
     T* to = moved<T>(out);
-    for_each_run(shape, cheap_grain, [&](std::int64_t at, std::int64_t length, const std::array<std::int64_t, 3>& from) {
-      const T *a = left + from[1], *b = right + from[2];
-      const bool* c = chosen + from[0];
-      const std::int64_t c_step = shape.moves[0], a_step = shape.moves[1], b_step = shape.moves[2];
-      if (c_step == 0) {  // one branch for the whole run
-        const T* source = *c ? a : b;
-        if (*c ? a_step : b_step) {
-          std::copy_n(source, length, to + at);
-        } else {
-          std::fill_n(to + at, length, *source);
-        }
-        return;
-      }
-      for (std::int64_t i = 0; i < length; ++i) to[at + i] = c[i] ? a[i * a_step] : b[i * b_step];
-    });
+    for_each_run(shape, cheap_grain,
+                 [&](std::int64_t at, std::int64_t length, const std::array<std::int64_t, 3>& from) {
+                   const T *a = left + from[1], *b = right + from[2];
+                   const bool* c = chosen + from[0];
+                   const std::int64_t c_step = shape.moves[0], a_step = shape.moves[1], b_step = shape.moves[2];
+                   if (c_step == 0) {  // one branch for the whole run
+                     const T* source = *c ? a : b;
+                     if (*c ? a_step : b_step) {
+                       std::copy_n(source, length, to + at);
+                     } else {
+                       std::fill_n(to + at, length, *source);
+                     }
+                     return;
+                   }
+                   for (std::int64_t i = 0; i < length; ++i) to[at + i] = c[i] ? a[i * a_step] : b[i * b_step];
+                 });
   });
 }
 

@@ -9,12 +9,12 @@ namespace {
 
 // Copies `rows` rows of `length` elements between tensors whose rows lie `in_step` and `out_step` elements apart.
 template <typename T>
-void copy_rows(const T* in, std::int64_t in_step, T* out, std::int64_t out_step, std::int64_t rows, std::int64_t length) {
+void copy_rows(const T* in, std::int64_t in_step, T* out, std::int64_t out_step, std::int64_t rows,
+               std::int64_t length) {
   if (length == 0) return;
   if (rows == 1) {
-    parallel_for(length, cheap_grain, [&](std::int64_t begin, std::int64_t end) {
-      std::copy(in + begin, in + end, out + begin);
-    });
+    parallel_for(length, cheap_grain,
+                 [&](std::int64_t begin, std::int64_t end) { std::copy(in + begin, in + end, out + begin); });
     return;
   }
   parallel_for(rows, std::max<std::int64_t>(1, cheap_grain / length), [&](std::int64_t begin, std::int64_t end) {
@@ -59,7 +59,8 @@ void concat_along(Context& context, std::int64_t given_axis) {
     });
     return pack(codes, out);
   }
-  dispatch_moved(context, first.type, [&]<typename T>() { join(moved<T>(out), [](const Array& in) { return moved<T>(in); }); });
+  dispatch_moved(context, first.type,
+                 [&]<typename T>() { join(moved<T>(out), [](const Array& in) { return moved<T>(in); }); });
 }
 void concat_1(Context& context) { concat_along(context, context.node().int_or("axis", 1)); }
 void concat(Context& context) { concat_along(context, required_int(context.node(), "axis")); }
@@ -121,7 +122,8 @@ void split_1(Context& context) {
   if (from_input) {  // numbers of the data's type
     const Array& split = context.input(1);
     const double* values = view<double>(context, split);
-    for (std::int64_t i = 0; i < split.count(); ++i) lengths.push_back(values[i] >= 0 && values[i] < 9e15 ? static_cast<std::int64_t>(values[i]) : -1);
+    for (std::int64_t i = 0; i < split.count(); ++i)
+      lengths.push_back(values[i] >= 0 && values[i] < 9e15 ? static_cast<std::int64_t>(values[i]) : -1);
   } else {
     lengths = context.node().ints_or("split", {});
   }
@@ -146,12 +148,8 @@ void split_13(Context& context) { split_with(context, false); }
 void split(Context& context) { split_with(context, true); }
 
 constexpr KernelEntry entries[] = {
-    {"Concat", 1, stateless<concat_1>, 3},
-    {"Concat", 4, stateless<concat>},
-    {"Split", 1, stateless<split_1>, 1},
-    {"Split", 2, stateless<split_2>, 12},
-    {"Split", 13, stateless<split_13>, 17},
-    {"Split", 18, stateless<split>},
+    {"Concat", 1, stateless<concat_1>, 3}, {"Concat", 4, stateless<concat>},       {"Split", 1, stateless<split_1>, 1},
+    {"Split", 2, stateless<split_2>, 12},  {"Split", 13, stateless<split_13>, 17}, {"Split", 18, stateless<split>},
 };
 
 }  // namespace

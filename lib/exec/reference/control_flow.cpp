@@ -33,7 +33,8 @@ class Stack {
     if (count_ == 0) {
       type_ = array.type;
       dims_ = array.dims;
-      if (ir::is_sub_byte(type_) && array.byte_size() * 8 != static_cast<std::uint64_t>(array.count()) * ir::bit_width(type_)) {
+      if (ir::is_sub_byte(type_) &&
+          array.byte_size() * 8 != static_cast<std::uint64_t>(array.count()) * ir::bit_width(type_)) {
         unsupported("stacking {} elements of {}, which end inside a byte", array.count(), ir::name(type_));
       }
     } else if (array.type != type_ || array.dims != dims_) {
@@ -62,7 +63,8 @@ class Stack {
     if (count_ == 0) {
       ir::Dims dims;
       if (declared.shape()) {
-        for (const ir::Dimension& dim : *declared.shape()) dims.push_back(std::max<std::int64_t>(dim.number().value_or(0), 0));
+        for (const ir::Dimension& dim : *declared.shape())
+          dims.push_back(std::max<std::int64_t>(dim.number().value_or(0), 0));
       }
       const auto rank = static_cast<std::int64_t>(dims.size()) + 1;
       if (axis < 0) axis += rank;
@@ -95,13 +97,15 @@ class Stack {
       return;
     }
     if (used_ == 0) return;
-    const std::uint64_t each = used_ / static_cast<std::uint64_t>(count_), inner = each / static_cast<std::uint64_t>(outer);
+    const std::uint64_t each = used_ / static_cast<std::uint64_t>(count_),
+                        inner = each / static_cast<std::uint64_t>(outer);
     if (ir::is_sub_byte(type_) && outer > 1) unsupported("stacking {} along axis {}", ir::name(type_), axis);
     for (std::int64_t o = 0; o < outer; ++o) {
       for (std::int64_t t = 0; t < count_; ++t) {
-        std::memcpy(out.data + static_cast<std::uint64_t>(o * count_ + t) * inner,
-                    buffer_->data() + static_cast<std::uint64_t>(source(t)) * each + static_cast<std::uint64_t>(o) * inner,
-                    inner);
+        std::memcpy(
+            out.data + static_cast<std::uint64_t>(o * count_ + t) * inner,
+            buffer_->data() + static_cast<std::uint64_t>(source(t)) * each + static_cast<std::uint64_t>(o) * inner,
+            inner);
       }
     }
   }
@@ -143,11 +147,13 @@ void run_loop(Context& base) {
   const std::size_t carried = std::max<std::size_t>(context.input_count(), 2) - 2;
   if (body.inputs.size() != carried + 2 || body.outputs.size() < carried + 1 ||
       context.output_count() > body.outputs.size() - 1) {
-    bad_input("{} carried values, a body of {} inputs and {} outputs", carried, body.inputs.size(), body.outputs.size());
+    bad_input("{} carried values, a body of {} inputs and {} outputs", carried, body.inputs.size(),
+              body.outputs.size());
   }
   const std::size_t stacked = body.outputs.size() - 1 - carried;
-  const std::int64_t trips = context.has_input(0) ? scalar<std::int64_t>(context.input(0), ir::ElementType::int64, "trip count")
-                                                  : std::numeric_limits<std::int64_t>::max();
+  const std::int64_t trips = context.has_input(0)
+                                 ? scalar<std::int64_t>(context.input(0), ir::ElementType::int64, "trip count")
+                                 : std::numeric_limits<std::int64_t>::max();
   bool go_on = context.has_input(1) ? condition(context.input(1)) : true;
   std::vector<Slot> state;
   for (std::size_t i = 0; i < carried; ++i) state.push_back(context.take_input(i + 2));
@@ -171,7 +177,8 @@ void run_loop(Context& base) {
     }
   }
   for (std::size_t i = 0; i < stacked; ++i) {
-    if (context.wants_output(carried + i)) stacks[i].put(context, carried + i, *body.graph->outputs()[1 + carried + i], 0, false);
+    if (context.wants_output(carried + i))
+      stacks[i].put(context, carried + i, *body.graph->outputs()[1 + carried + i], 0, false);
   }
 }
 
@@ -182,11 +189,13 @@ struct Cut {
   ir::Dims dims;  // without the axis
 };
 
-void bind_slice(StepContext& context, Body& body, std::size_t input, std::size_t source, const Cut& cut, std::int64_t at) {
+void bind_slice(StepContext& context, Body& body, std::size_t input, std::size_t source, const Cut& cut,
+                std::int64_t at) {
   const Array& array = context.input(source);
   const std::int64_t index = cut.backward ? cut.length - 1 - at : at;
   std::int64_t outer = 1, inner = 1;
-  for (std::size_t i = 0; i < cut.dims.size(); ++i) (static_cast<std::int64_t>(i) < cut.axis ? outer : inner) *= cut.dims[i];
+  for (std::size_t i = 0; i < cut.dims.size(); ++i)
+    (static_cast<std::int64_t>(i) < cut.axis ? outer : inner) *= cut.dims[i];
   if (array.type == ir::ElementType::string) {
     std::vector<std::string> strings;
     for (std::int64_t o = 0; o < outer; ++o) {
@@ -222,10 +231,12 @@ void run_scan(Context& base) {
   const std::size_t scanned = static_cast<std::size_t>(scans), states = context.input_count() - scanned;
   if (body.inputs.size() != context.input_count() || body.outputs.size() < states ||
       context.output_count() > body.outputs.size()) {
-    bad_input("{} inputs, a body of {} inputs and {} outputs", context.input_count(), body.inputs.size(), body.outputs.size());
+    bad_input("{} inputs, a body of {} inputs and {} outputs", context.input_count(), body.inputs.size(),
+              body.outputs.size());
   }
   const auto axes = node.ints_or("scan_input_axes", {}), directions = node.ints_or("scan_input_directions", {});
-  const auto output_axes = node.ints_or("scan_output_axes", {}), output_directions = node.ints_or("scan_output_directions", {});
+  const auto output_axes = node.ints_or("scan_output_axes", {}),
+             output_directions = node.ints_or("scan_output_directions", {});
   std::vector<Cut> cuts(scanned);
   for (std::size_t i = 0; i < scanned; ++i) {
     const Array& array = context.input(states + i);
@@ -272,10 +283,13 @@ void run_scan_8(Context& base) {
   const ir::Node& node = context.node();
   Body& body = context.body("body");
   const std::int64_t scans = node.int_or("num_scan_inputs", 0);
-  if (scans < 1 || static_cast<std::size_t>(scans) + 1 > context.input_count()) bad_input("num_scan_inputs is {}", scans);
+  if (scans < 1 || static_cast<std::size_t>(scans) + 1 > context.input_count())
+    bad_input("num_scan_inputs is {}", scans);
   const std::size_t scanned = static_cast<std::size_t>(scans), states = context.input_count() - 1 - scanned;
-  if (body.inputs.size() != states + scanned || body.outputs.size() < states || context.output_count() > body.outputs.size()) {
-    bad_input("{} inputs, a body of {} inputs and {} outputs", states + scanned, body.inputs.size(), body.outputs.size());
+  if (body.inputs.size() != states + scanned || body.outputs.size() < states ||
+      context.output_count() > body.outputs.size()) {
+    bad_input("{} inputs, a body of {} inputs and {} outputs", states + scanned, body.inputs.size(),
+              body.outputs.size());
   }
   const auto directions = node.ints_or("directions", {});
   const ir::Dims first = context.input(1 + states).dims;
@@ -294,7 +308,8 @@ void run_scan_8(Context& base) {
     std::int64_t length = longest;
     if (context.has_input(0)) {
       const Array& lengths = context.input(0);
-      if (lengths.type != ir::ElementType::int64 || lengths.count() != batch) bad_input("sequence_lens is no int64[{}]", batch);
+      if (lengths.type != ir::ElementType::int64 || lengths.count() != batch)
+        bad_input("sequence_lens is no int64[{}]", batch);
       length = lengths.as<std::int64_t>()[b];
       if (length < 0 || length > longest) bad_input("a sequence of length {} of at most {}", length, longest);
     }

@@ -72,30 +72,37 @@ void convolve(const Window& w, const Groups& groups, std::int64_t batch, const T
   if (batch == 0 || out_plane == 0 || groups.out == 0) return;
   const std::int64_t depth = groups.in * taps;
   const auto image = [&](std::int64_t n, std::int64_t g) { return in + (n * groups.count + g) * groups.in * in_plane; };
-  const auto result = [&](std::int64_t n, std::int64_t g) { return out + (n * groups.count + g) * groups.out * out_plane; };
+  const auto result = [&](std::int64_t n, std::int64_t g) {
+    return out + (n * groups.count + g) * groups.out * out_plane;
+  };
   if (groups.in <= 2) {
     const std::int64_t channels = groups.count * groups.out;
-    parallel_for(batch * channels, grain_for(static_cast<double>(depth * out_plane)), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t unit = begin; unit < end; ++unit) {
-        const std::int64_t n = unit / channels, channel = unit % channels, g = channel / groups.out;
-        T* to = out + unit * out_plane;
-        std::fill_n(to, out_plane, bias ? bias[channel] : T{0});
-        for (std::int64_t c = 0; c < groups.in; ++c) {
-          add_channel(w, image(n, g) + c * in_plane, weights + (channel * groups.in + c) * taps, to);
-        }
-      }
-    });
+    parallel_for(batch * channels, grain_for(static_cast<double>(depth * out_plane)),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t unit = begin; unit < end; ++unit) {
+                     const std::int64_t n = unit / channels, channel = unit % channels, g = channel / groups.out;
+                     T* to = out + unit * out_plane;
+                     std::fill_n(to, out_plane, bias ? bias[channel] : T{0});
+                     for (std::int64_t c = 0; c < groups.in; ++c) {
+                       add_channel(w, image(n, g) + c * in_plane, weights + (channel * groups.in + c) * taps, to);
+                     }
+                   }
+                 });
     return;
   }
-  const auto one = [](const ir::Dims& dims) { return std::all_of(dims.begin(), dims.end(), [](auto x) { return x == 1; }); };
+  const auto one = [](const ir::Dims& dims) {
+    return std::all_of(dims.begin(), dims.end(), [](auto x) { return x == 1; });
+  };
   const bool pointwise = taps == 1 && one(w.strides) && w.in == w.out;
   const std::int64_t fitting = patch_bytes / static_cast<std::int64_t>(sizeof(T)) / std::max<std::int64_t>(1, depth);
-  const std::int64_t places = pointwise ? out_plane : std::clamp<std::int64_t>(fitting / 16 * 16, 64, out_plane < 64 ? 64 : out_plane);
+  const std::int64_t places =
+      pointwise ? out_plane : std::clamp<std::int64_t>(fitting / 16 * 16, 64, out_plane < 64 ? 64 : out_plane);
   const std::int64_t blocks = ceil_div(out_plane, places);
   const double work = static_cast<double>(groups.out) * static_cast<double>(depth) * static_cast<double>(places);
   parallel_for(batch * groups.count * blocks, grain_for(work), [&](std::int64_t begin, std::int64_t end) {
     std::unique_ptr<Buffer> buffer;
-    if (!pointwise) buffer = std::make_unique<Buffer>(static_cast<std::size_t>(size_product(size_product(depth, places), sizeof(T))));
+    if (!pointwise)
+      buffer = std::make_unique<Buffer>(static_cast<std::size_t>(size_product(size_product(depth, places), sizeof(T))));
     for (std::int64_t unit = begin; unit < end; ++unit) {
       const std::int64_t block = unit % blocks, g = unit / blocks % groups.count, n = unit / blocks / groups.count;
       const std::int64_t first = block * places, count = std::min(places, out_plane - first);
@@ -168,7 +175,9 @@ void fused_conv(Context& context) {
       for (std::int64_t i = 0; i < count; ++i) values[i] += z[i];
     }
     const auto apply = [&](const auto& f) { map_range(values, values, count, cheap_grain, f); };
-    const T a = static_cast<T>(parameter(0, activation == "LeakyRelu" ? 0.01f : activation == "HardSigmoid" ? 0.2f : -INFINITY));
+    const T a = static_cast<T>(parameter(0, activation == "LeakyRelu"     ? 0.01f
+                                            : activation == "HardSigmoid" ? 0.2f
+                                                                          : -INFINITY));
     const T b = static_cast<T>(parameter(1, activation == "HardSigmoid" ? 0.5f : INFINITY));
     if (activation == "Relu") {
       apply([](T x) { return x < 0 ? T{0} : x; });
@@ -197,11 +206,14 @@ Window transposed_window(const ir::Node& node, const ir::Dims& dims, const ir::D
   const ir::Dims pads = spatial_attribute(node, "pads", 2 * rank, 0, 0);
   const std::string auto_pad = node.string_or("auto_pad", "NOTSET");
   const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
-  if (!same && auto_pad != "VALID" && auto_pad != "NOTSET" && !auto_pad.empty()) bad_input("auto_pad is {}", quoted(auto_pad));
+  if (!same && auto_pad != "VALID" && auto_pad != "NOTSET" && !auto_pad.empty())
+    bad_input("auto_pad is {}", quoted(auto_pad));
   ir::Dims wanted = node.ints_or("output_shape", {});
   if (wanted.size() == rank + 2) wanted.erase(wanted.begin(), wanted.begin() + 2);  // some files give all dimensions
-  if (!wanted.empty() && wanted.size() != rank) bad_input("output_shape has {} numbers for {} dimensions", wanted.size(), rank);
-  if (node.ints_or("kernel_shape", kernel) != kernel) bad_input("kernel_shape differs from the weight's {}", ir::text(kernel));
+  if (!wanted.empty() && wanted.size() != rank)
+    bad_input("output_shape has {} numbers for {} dimensions", wanted.size(), rank);
+  if (node.ints_or("kernel_shape", kernel) != kernel)
+    bad_input("kernel_shape differs from the weight's {}", ir::text(kernel));
 
   Window w(rank);
   w.kernel = kernel;
@@ -274,7 +286,8 @@ void conv_transpose(Context& context) {
   if (group < 1) bad_input("{} groups", group);
   const std::int64_t out_channels = size_product(weights.dims[1], group);
   const Groups groups(context.node(), in.dims[1], out_channels);
-  const Window window = transposed_window(context.node(), in.dims, ir::Dims(weights.dims.begin() + 2, weights.dims.end()));
+  const Window window =
+      transposed_window(context.node(), in.dims, ir::Dims(weights.dims.begin() + 2, weights.dims.end()));
   const Array* bias = optional_bias(context, in, out_channels);
   ir::Dims dims = {batch, out_channels};
   dims.insert(dims.end(), window.in.begin(), window.in.end());
@@ -283,15 +296,16 @@ void conv_transpose(Context& context) {
     const T* added = bias ? view<T>(context, *bias) : nullptr;
     Result<T> out(context, 0, in.type, dims);
     if (out.count() == 0) return;
-    const std::int64_t places = window.out_size(), plane = window.in_size(), depth = size_product(groups.out, window.taps());
+    const std::int64_t places = window.out_size(), plane = window.in_size(),
+                       depth = size_product(groups.out, window.taps());
     for (std::int64_t i = 0; i < batch * out_channels; ++i) {
       std::fill_n(out.data() + i * plane, plane, added ? added[i % out_channels] : T{0});
     }
     T* columns = scratch<T>(context, size_product(depth, places));
     for (std::int64_t i = 0; i < batch * groups.count && places > 0; ++i) {
       const std::int64_t g = i % groups.count;
-      multiply<T>(depth, groups.in, places, {by + g * groups.in * depth, depth, true}, {from + i * groups.in * places, places},
-                  {columns, places});
+      multiply<T>(depth, groups.in, places, {by + g * groups.in * depth, depth, true},
+                  {from + i * groups.in * places, places}, {columns, places});
       scatter_patches(window, columns, groups.out, out.data() + i * groups.out * plane);
     }
     out.finish();

@@ -105,7 +105,8 @@ void top_k_of(Context& context, std::int64_t k, bool largest, bool sorted) {
 void top_k_1(Context& context) { top_k_of(context, required_int(context.node(), "k"), true, true); }
 void top_k_10(Context& context) { top_k_of(context, read_int(context.input(1)), true, true); }
 void top_k(Context& context) {
-  top_k_of(context, read_int(context.input(1)), flag(context.node(), "largest", true), flag(context.node(), "sorted", true));
+  top_k_of(context, read_int(context.input(1)), flag(context.node(), "largest", true),
+           flag(context.node(), "sorted", true));
 }
 
 constexpr KernelEntry entries[] = {

@@ -28,16 +28,29 @@ bool dispatch_number(ir::ElementType type, F&& f) {  // what C++ computes with
                   std::uint32_t, std::uint64_t>(type, std::forward<F>(f));
 }
 // By size alone: for operators that only move elements. 16-byte elements are complex128.
-struct Bytes16 { std::uint64_t low, high; };
+struct Bytes16 {
+  std::uint64_t low, high;
+};
 template <typename F>
 bool dispatch_size(ir::ElementType type, F&& f) {
   switch (ir::bit_width(type)) {
-    case 8: f.template operator()<std::uint8_t>(); return true;
-    case 16: f.template operator()<std::uint16_t>(); return true;
-    case 32: f.template operator()<std::uint32_t>(); return true;
-    case 64: f.template operator()<std::uint64_t>(); return true;
-    case 128: f.template operator()<Bytes16>(); return true;
-    default: return false;
+    case 8:
+      f.template operator()<std::uint8_t>();
+      return true;
+    case 16:
+      f.template operator()<std::uint16_t>();
+      return true;
+    case 32:
+      f.template operator()<std::uint32_t>();
+      return true;
+    case 64:
+      f.template operator()<std::uint64_t>();
+      return true;
+    case 128:
+      f.template operator()<Bytes16>();
+      return true;
+    default:
+      return false;
   }
 }
 

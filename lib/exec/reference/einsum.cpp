@@ -189,16 +189,18 @@ class Contraction {
     const std::int64_t s = size_of(a, stack), m = size_of(a, rows), k = size_of(a, depth), n = size_of(b, columns);
     Term result;
     result.labels = chain(stack, rows, columns);
-    for (const int label : result.labels) result.dims.push_back(a.has(label) ? a.dims[a.place(label)] : b.dims[b.place(label)]);
+    for (const int label : result.labels)
+      result.dims.push_back(a.has(label) ? a.dims[a.place(label)] : b.dims[b.place(label)]);
     result.steps = strides(result.dims);
     T* out = scratch<T>(context_, product(result.dims));
     const T *x = reinterpret_cast<const T*>(left.data), *y = reinterpret_cast<const T*>(right.data);
     if (product(result.dims) > 0) {
-      parallel_for(s, grain_for(static_cast<double>(m * n) * static_cast<double>(k)), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          multiply<T>(m, k, n, {x + i * m * k, k}, {y + i * k * n, n}, {out + i * m * n, n});
-        }
-      });
+      parallel_for(s, grain_for(static_cast<double>(m * n) * static_cast<double>(k)),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t i = begin; i < end; ++i) {
+                       multiply<T>(m, k, n, {x + i * m * k, k}, {y + i * k * n, n}, {out + i * m * n, n});
+                     }
+                   });
     }
     result.data = reinterpret_cast<const std::byte*>(out);
     return result;
@@ -259,21 +261,26 @@ void einsum(Context& context) {
     }
     Contraction<T> contraction(context, computed);
     const Term result = contraction.ordered(contraction.run(std::move(terms), equation.result), equation.result);
-    if (const std::int64_t count = product(dims); count > 0) std::copy_n(reinterpret_cast<const T*>(result.data), count, out);
+    if (const std::int64_t count = product(dims); count > 0)
+      std::copy_n(reinterpret_cast<const T*>(result.data), count, out);
   };
   in_number(context, type, [&]<typename T>() {
     if constexpr (std::is_floating_point_v<T>) {
       Result<T> out(context, 0, type, dims);
-      run(ir::element_type_of<T>, [&](const Array& in) { return view<T>(context, in); }, out.data());
+      run(
+          ir::element_type_of<T>, [&](const Array& in) { return view<T>(context, in); }, out.data());
       out.finish();
     } else {
       Array& out = context.output(0, type, dims);
       auto* wide = scratch<std::int64_t>(context, out.count());
-      run(ir::ElementType::int64, [&](const Array& in) {
-        auto* copy = scratch<std::int64_t>(context, in.count());
-        for (std::int64_t i = 0; i < in.count(); ++i) copy[i] = static_cast<std::int64_t>(in.as<T>()[i]);
-        return static_cast<const std::int64_t*>(copy);
-      }, wide);
+      run(
+          ir::ElementType::int64,
+          [&](const Array& in) {
+            auto* copy = scratch<std::int64_t>(context, in.count());
+            for (std::int64_t i = 0; i < in.count(); ++i) copy[i] = static_cast<std::int64_t>(in.as<T>()[i]);
+            return static_cast<const std::int64_t*>(copy);
+          },
+          wide);
       map_range(wide, out.as<T>(), out.count(), cheap_grain, [](std::int64_t x) { return static_cast<T>(x); });
     }
   });

@@ -36,7 +36,8 @@ void array_feature_extractor(Context& context) {
 
 void binarizer(Context& context) {
   const float threshold = context.node().float_or("threshold", 0);
-  map_number(context, cheap_grain, [=]<typename T>(T x) { return static_cast<double>(x) > static_cast<double>(threshold) ? T{1} : T{0}; });
+  map_number(context, cheap_grain,
+             [=]<typename T>(T x) { return static_cast<double>(x) > static_cast<double>(threshold) ? T{1} : T{0}; });
 }
 
 // One number for all features, or one for each.
@@ -53,7 +54,8 @@ void scaler(Context& context) {
   const Array& in = context.input(0);
   require_rank(in, 1, std::numeric_limits<std::size_t>::max(), "the input");
   const std::int64_t width = in.dims.back();
-  const std::vector<float> offset = by_feature(context.node(), "offset", width), scale = by_feature(context.node(), "scale", width);
+  const std::vector<float> offset = by_feature(context.node(), "offset", width),
+                           scale = by_feature(context.node(), "scale", width);
   const float* from = view<float>(context, in);
   Array& out = context.output(0, ElementType::float32, in.dims);
   for (std::int64_t i = 0; i < in.count(); ++i) {
@@ -78,7 +80,8 @@ void normalizer(Context& context) {
     }
     if (norm == "L2") divisor = std::sqrt(divisor);
     for (std::int64_t i = 0; i < features.width; ++i) {
-      out.as<float>()[r * features.width + i] = divisor == 0 ? x[i] : static_cast<float>(static_cast<double>(x[i]) / divisor);
+      out.as<float>()[r * features.width + i] =
+          divisor == 0 ? x[i] : static_cast<float>(static_cast<double>(x[i]) / divisor);
     }
   }
 }
@@ -97,7 +100,8 @@ void impute(Context& context, const std::vector<T>& values, T replaced) {
     for (std::int64_t i = 0; i < in.count(); ++i) {
       const E x = in.as<E>()[i];
       bool hit = x == static_cast<E>(replaced);
-      if constexpr (std::is_floating_point_v<T> && std::is_floating_point_v<E>) hit = hit || (replaced != replaced && x != x);
+      if constexpr (std::is_floating_point_v<T> && std::is_floating_point_v<E>)
+        hit = hit || (replaced != replaced && x != x);
       out.as<E>()[i] = hit ? static_cast<E>(values[values.size() == 1 ? 0 : static_cast<std::size_t>(i % width)]) : x;
     }
   });
@@ -161,7 +165,8 @@ void one_hot_encoder(Context& context) {
       const auto found = text_at.find((*in.strings)[static_cast<std::size_t>(i)]);
       if (found != text_at.end()) at = found->second;
     } else if (values[i] > -9e18 && values[i] < 9e18) {
-      const auto found = number_at.find(in.type == ElementType::int64 ? in.as<std::int64_t>()[i] : static_cast<std::int64_t>(values[i]));
+      const auto found = number_at.find(in.type == ElementType::int64 ? in.as<std::int64_t>()[i]
+                                                                      : static_cast<std::int64_t>(values[i]));
       if (found != number_at.end()) at = found->second;
     }
     if (at >= 0) {
@@ -178,7 +183,9 @@ struct Column {
   std::vector<std::string> texts;
   std::vector<std::int64_t> integers;
   std::vector<double> reals;
-  std::size_t size() const { return type == ElementType::string ? texts.size() : ir::is_float(type) ? reals.size() : integers.size(); }
+  std::size_t size() const {
+    return type == ElementType::string ? texts.size() : ir::is_float(type) ? reals.size() : integers.size();
+  }
 };
 
 Column column_of(const ir::Tensor& tensor) {
@@ -243,7 +250,8 @@ std::vector<std::int64_t> look_up(Context& context, const Array& in, const Colum
   return places;
 }
 
-void map_places(Context& context, const Array& in, const std::vector<std::int64_t>& places, const Column& values, const Column& fallback) {
+void map_places(Context& context, const Array& in, const std::vector<std::int64_t>& places, const Column& values,
+                const Column& fallback) {
   Array& out = context.output(0, values.type, in.dims);
   if (values.type == ElementType::string) {
     for (std::size_t i = 0; i < places.size(); ++i) {
@@ -272,7 +280,8 @@ void label_encoder(Context& context) {
   Column fallback;
   if (const ir::Tensor* tensor = node.tensor("default_tensor")) {
     fallback = column_of(*tensor);
-    if (fallback.type != values.type || fallback.size() != 1) bad_input("default_tensor is no single {}", ir::name(values.type));
+    if (fallback.type != values.type || fallback.size() != 1)
+      bad_input("default_tensor is no single {}", ir::name(values.type));
   } else {
     fallback.texts = {node.string_or("default_string", "_Unused")};
     fallback.integers = {node.int_or("default_int64", -1)};
@@ -316,7 +325,8 @@ const ir::Map& map_input(Context& context) {
   for (const ir::Datum& value : map->values) {
     if (!value.tensor() || value.tensor()->element_count() != 1) bad_input("a value of the map is no single element");
   }
-  if (map->keys.element_count() != static_cast<std::int64_t>(map->values.size())) bad_input("the map has not as many keys as values");
+  if (map->keys.element_count() != static_cast<std::int64_t>(map->values.size()))
+    bad_input("the map has not as many keys as values");
   return *map;
 }
 template <typename T>
@@ -356,9 +366,11 @@ void dict_vectorizer(Context& context) {
     for (std::size_t i = 0; i < static_cast<std::size_t>(width); ++i) {
       to[i] = T{};
       if (by_text) {
-        if (const auto found = text_at.find(texts[i]); found != text_at.end()) to[i] = element_of<T>(map.values[found->second]);
+        if (const auto found = text_at.find(texts[i]); found != text_at.end())
+          to[i] = element_of<T>(map.values[found->second]);
       } else {
-        if (const auto found = number_at.find(numbers[i]); found != number_at.end()) to[i] = element_of<T>(map.values[found->second]);
+        if (const auto found = number_at.find(numbers[i]); found != number_at.end())
+          to[i] = element_of<T>(map.values[found->second]);
       }
     }
   };
@@ -377,7 +389,9 @@ void cast_map(Context& context) {
   for (std::size_t i = 0; i < keys.size(); ++i) order[keys[i]] = i;
   const std::int64_t width = form == "DENSE" ? static_cast<std::int64_t>(order.size()) : node.int_or("max_map", 1);
   if (width < 0) bad_input("max_map is {}", width);
-  const ElementType type = to == "TO_FLOAT" ? ElementType::float32 : to == "TO_INT64" ? ElementType::int64 : ElementType::string;
+  const ElementType type = to == "TO_FLOAT"   ? ElementType::float32
+                           : to == "TO_INT64" ? ElementType::int64
+                                              : ElementType::string;
   Array& out = context.output(0, type, {1, width});
   if (type != ElementType::string && out.count() > 0) std::fill_n(out.data, out.byte_size(), std::byte{0});
   std::int64_t next = 0;
@@ -420,7 +434,8 @@ void zip_map(Context& context) {
   for (std::int64_t r = 0; r < features.rows; ++r) {
     ir::Map map;
     map.keys = by_text ? ir::Tensor::strings({features.width}, texts) : ir::Tensor::vector(numbers);
-    for (std::int64_t i = 0; i < features.width; ++i) map.values.emplace_back(ir::Tensor::scalar(in.as<float>()[r * features.width + i]));
+    for (std::int64_t i = 0; i < features.width; ++i)
+      map.values.emplace_back(ir::Tensor::scalar(in.as<float>()[r * features.width + i]));
     sequence.items.emplace_back(std::move(map));
   }
   context.set_output(0, std::move(sequence));

@@ -51,15 +51,15 @@ void gather_blocks(const T* in, T* out, std::int64_t rows, std::int64_t row_step
                    const std::int64_t* picked, std::int64_t count) {
   parallel_for(rows * count, std::max<std::int64_t>(1, cheap_grain / 4 / std::max<std::int64_t>(1, inner)),
                [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t unit = begin; unit < end; ++unit) {
-      const T* from = in + unit / count * row_step + picked[unit % count] * inner;
-      if (inner == 1) {
-        out[unit] = *from;
-      } else {
-        std::copy_n(from, inner, out + unit * inner);
-      }
-    }
-  });
+                 for (std::int64_t unit = begin; unit < end; ++unit) {
+                   const T* from = in + unit / count * row_step + picked[unit % count] * inner;
+                   if (inner == 1) {
+                     out[unit] = *from;
+                   } else {
+                     std::copy_n(from, inner, out + unit * inner);
+                   }
+                 }
+               });
 }
 
 void gather(Context& context) {
@@ -97,9 +97,8 @@ void compress(Context& context) {
   if (product(dims) == 0) return;
   const std::int64_t rows = flat ? 1 : product(in.dims, 0, axis);
   const std::int64_t inner = flat ? 1 : product(in.dims, axis + 1, in.rank());
-  move_elements(context, in, out, [&](const auto* from, auto* to) {
-    gather_blocks(from, to, rows, dim * inner, inner, picked, count);
-  });
+  move_elements(context, in, out,
+                [&](const auto* from, auto* to) { gather_blocks(from, to, rows, dim * inner, inner, picked, count); });
 }
 
 void gather_elements(Context& context) {

@@ -19,7 +19,8 @@ template <typename T>
 using Eigen_matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 template <typename T>
 auto map(Matrix<const T> m, std::int64_t rows, std::int64_t columns) {
-  return Eigen::Map<const Eigen_matrix<T>, 0, Eigen::OuterStride<>>(m.data, rows, columns, Eigen::OuterStride<>(m.step));
+  return Eigen::Map<const Eigen_matrix<T>, 0, Eigen::OuterStride<>>(m.data, rows, columns,
+                                                                    Eigen::OuterStride<>(m.step));
 }
 
 template <typename T>
@@ -80,8 +81,8 @@ void multiply_all(std::int64_t rows, std::int64_t depth, std::int64_t columns, M
     return;
   }
   const std::int64_t down = ceil_div(rows, piece_rows), across = ceil_div(columns, piece_columns);
-  const double work = static_cast<double>(std::min(rows, piece_rows) * std::min(columns, piece_columns)) *
-                      static_cast<double>(depth);
+  const double work =
+      static_cast<double>(std::min(rows, piece_rows) * std::min(columns, piece_columns)) * static_cast<double>(depth);
   parallel_for(down * across, grain_for(work), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t piece = begin; piece < end; ++piece) {
       const std::int64_t row = piece / across * piece_rows, column = piece % across * piece_columns;
@@ -108,8 +109,9 @@ void multiply(std::int64_t rows, std::int64_t depth, std::int64_t columns, Matri
                   {reinterpret_cast<W*>(c.data), c.step, false}, add);
 }
 
-#define HONE_MULTIPLY(T)                                                                                          \
-  template void multiply<T>(std::int64_t, std::int64_t, std::int64_t, Matrix<const T>, Matrix<const T>, Matrix<T>, bool);
+#define HONE_MULTIPLY(T)                                                                                           \
+  template void multiply<T>(std::int64_t, std::int64_t, std::int64_t, Matrix<const T>, Matrix<const T>, Matrix<T>, \
+                            bool);
 HONE_MULTIPLY(float)
 HONE_MULTIPLY(double)
 HONE_MULTIPLY(std::int32_t)
@@ -124,32 +126,33 @@ void multiply_rows(std::int64_t rows, std::int64_t depth, std::int64_t columns, 
     return static_cast<std::uint32_t>(static_cast<std::int32_t>(x) * static_cast<std::int32_t>(y));
   };
   // Four rows of b at a time share the loads of a.
-  parallel_for(rows, grain_for(static_cast<double>(depth) * static_cast<double>(columns) / 8), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r) {
-      const std::int16_t* x = a + r * depth;
-      std::int64_t k = 0;
-      for (; k + 4 <= columns; k += 4) {
-        const std::int16_t *y0 = b + k * depth, *y1 = y0 + depth, *y2 = y1 + depth, *y3 = y2 + depth;
-        std::uint32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-        for (std::int64_t d = 0; d < depth; ++d) {
-          s0 += product_of(x[d], y0[d]);
-          s1 += product_of(x[d], y1[d]);
-          s2 += product_of(x[d], y2[d]);
-          s3 += product_of(x[d], y3[d]);
-        }
-        std::int32_t* to = c + r * c_step + k;
-        to[0] = static_cast<std::int32_t>(s0);
-        to[1] = static_cast<std::int32_t>(s1);
-        to[2] = static_cast<std::int32_t>(s2);
-        to[3] = static_cast<std::int32_t>(s3);
-      }
-      for (; k < columns; ++k) {
-        std::uint32_t sum = 0;
-        for (std::int64_t d = 0; d < depth; ++d) sum += product_of(x[d], b[k * depth + d]);
-        c[r * c_step + k] = static_cast<std::int32_t>(sum);
-      }
-    }
-  });
+  parallel_for(rows, grain_for(static_cast<double>(depth) * static_cast<double>(columns) / 8),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t r = begin; r < end; ++r) {
+                   const std::int16_t* x = a + r * depth;
+                   std::int64_t k = 0;
+                   for (; k + 4 <= columns; k += 4) {
+                     const std::int16_t *y0 = b + k * depth, *y1 = y0 + depth, *y2 = y1 + depth, *y3 = y2 + depth;
+                     std::uint32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+                     for (std::int64_t d = 0; d < depth; ++d) {
+                       s0 += product_of(x[d], y0[d]);
+                       s1 += product_of(x[d], y1[d]);
+                       s2 += product_of(x[d], y2[d]);
+                       s3 += product_of(x[d], y3[d]);
+                     }
+                     std::int32_t* to = c + r * c_step + k;
+                     to[0] = static_cast<std::int32_t>(s0);
+                     to[1] = static_cast<std::int32_t>(s1);
+                     to[2] = static_cast<std::int32_t>(s2);
+                     to[3] = static_cast<std::int32_t>(s3);
+                   }
+                   for (; k < columns; ++k) {
+                     std::uint32_t sum = 0;
+                     for (std::int64_t d = 0; d < depth; ++d) sum += product_of(x[d], b[k * depth + d]);
+                     c[r * c_step + k] = static_cast<std::int32_t>(sum);
+                   }
+                 }
+               });
 }
 
 }  // namespace hone::exec

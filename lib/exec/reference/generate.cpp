@@ -45,7 +45,8 @@ std::int64_t steps_between(T start, T limit, T delta) {
     if (count > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) bad_input("too many elements");
     return static_cast<std::int64_t>(count);
   } else {
-    const double count = std::ceil((static_cast<double>(limit) - static_cast<double>(start)) / static_cast<double>(delta));
+    const double count =
+        std::ceil((static_cast<double>(limit) - static_cast<double>(start)) / static_cast<double>(delta));
     if (!(count > 0)) {
       if (count != count) bad_input("start, limit and delta give no number of elements");
       return 0;

@@ -75,7 +75,8 @@ struct Sampler {
 
 // The elements of an image that a point takes: all combinations of the taps of its coordinates.
 template <typename T>
-void combine_taps(const std::vector<Taps<T>>& dims, const ir::Dims& steps, std::vector<std::pair<std::int64_t, T>>& elements) {
+void combine_taps(const std::vector<Taps<T>>& dims, const ir::Dims& steps,
+                  std::vector<std::pair<std::int64_t, T>>& elements) {
   elements.assign(1, {0, T{1}});
   for (std::size_t d = 0; d < dims.size(); ++d) {
     std::vector<std::pair<std::int64_t, T>> next;
@@ -95,11 +96,16 @@ void grid_sample(Context& context) {
   if (grid.rank() != in.rank() || grid.dims[0] != in.dims[0] || grid.dims.back() != static_cast<std::int64_t>(rank)) {
     bad_input("a grid of shape {} for an input of shape {}", ir::text(grid.dims), ir::text(in.dims));
   }
-  const std::string mode = context.node().string_or("mode", "linear"), padding = context.node().string_or("padding_mode", "zeros");
-  const bool nearest = mode == "nearest", linear = mode == "linear" || mode == "bilinear", cubic = mode == "cubic" || mode == "bicubic";
+  const std::string mode = context.node().string_or("mode", "linear"),
+                    padding = context.node().string_or("padding_mode", "zeros");
+  const bool nearest = mode == "nearest", linear = mode == "linear" || mode == "bilinear",
+             cubic = mode == "cubic" || mode == "bicubic";
   if (!nearest && !linear && !cubic) bad_input("mode is {}", quoted(mode));
-  if (padding != "zeros" && padding != "border" && padding != "reflection") bad_input("padding_mode is {}", quoted(padding));
-  const Padding outside = padding == "zeros" ? Padding::zeros : padding == "border" ? Padding::border : Padding::reflection;
+  if (padding != "zeros" && padding != "border" && padding != "reflection")
+    bad_input("padding_mode is {}", quoted(padding));
+  const Padding outside = padding == "zeros"    ? Padding::zeros
+                          : padding == "border" ? Padding::border
+                                                : Padding::reflection;
   const bool corners = flag(context.node(), "align_corners", false);
   ir::Dims dims = {in.dims[0], in.dims[1]};
   dims.insert(dims.end(), grid.dims.begin() + 1, grid.dims.end() - 1);
@@ -112,23 +118,26 @@ void grid_sample(Context& context) {
       if (plane == 0) bad_input("an empty image");
       const T* points = view<T>(context, grid);
       const Sampler<T> sampler{nearest ? Mode::nearest : linear ? Mode::linear : Mode::cubic, outside, corners};
-      parallel_for(in.dims[0] * places, grain_for(static_cast<double>(64 + 8 * channels)), [&](std::int64_t begin, std::int64_t end) {
-        std::vector<Taps<T>> taps(rank);
-        std::vector<std::pair<std::int64_t, T>> elements;
-        for (std::int64_t i = begin; i < end; ++i) {
-          for (std::size_t d = 0; d < rank; ++d) {  // a point names its last coordinate first
-            taps[d] = sampler.taps(points[i * static_cast<std::int64_t>(rank) + static_cast<std::int64_t>(rank - 1 - d)], spatial[d]);
-          }
-          combine_taps(taps, steps, elements);
-          for (std::int64_t c = 0; c < channels; ++c) {
-            const auto* image = from + (i / places * channels + c) * plane;
-            T sum = 0;
-            for (const auto& [at, weight] : elements) sum += weight * static_cast<T>(image[at]);
-            using Out = std::remove_pointer_t<decltype(to)>;
-            to[(i / places * channels + c) * places + i % places] = static_cast<Out>(sum);
-          }
-        }
-      });
+      parallel_for(in.dims[0] * places, grain_for(static_cast<double>(64 + 8 * channels)),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     std::vector<Taps<T>> taps(rank);
+                     std::vector<std::pair<std::int64_t, T>> elements;
+                     for (std::int64_t i = begin; i < end; ++i) {
+                       for (std::size_t d = 0; d < rank; ++d) {  // a point names its last coordinate first
+                         taps[d] = sampler.taps(
+                             points[i * static_cast<std::int64_t>(rank) + static_cast<std::int64_t>(rank - 1 - d)],
+                             spatial[d]);
+                       }
+                       combine_taps(taps, steps, elements);
+                       for (std::int64_t c = 0; c < channels; ++c) {
+                         const auto* image = from + (i / places * channels + c) * plane;
+                         T sum = 0;
+                         for (const auto& [at, weight] : elements) sum += weight * static_cast<T>(image[at]);
+                         using Out = std::remove_pointer_t<decltype(to)>;
+                         to[(i / places * channels + c) * places + i % places] = static_cast<Out>(sum);
+                       }
+                     }
+                   });
     };
     if constexpr (std::is_floating_point_v<N>) {
       const N* from = view<N>(context, in);
@@ -149,7 +158,8 @@ void affine_grid(Context& context) {
   if (size.size() != 4 && size.size() != 5) bad_input("a size of {} numbers", size.size());
   const std::size_t rank = size.size() - 2;
   const auto n = static_cast<std::int64_t>(rank);
-  if (theta.dims != ir::Dims{size[0], n, n + 1}) bad_input("theta of shape {} for size {}", ir::text(theta.dims), ir::text(size));
+  if (theta.dims != ir::Dims{size[0], n, n + 1})
+    bad_input("theta of shape {} for size {}", ir::text(theta.dims), ir::text(size));
   const bool corners = flag(context.node(), "align_corners", false);
   const ir::Dims spatial(size.begin() + 2, size.end());
   ir::Dims dims = {size[0]};
@@ -193,54 +203,63 @@ void deform_conv(Context& context) {
   const Window window(node, in.dims, ir::Dims(weights.dims.begin() + 2, weights.dims.end()));
   const std::int64_t groups = node.int_or("group", 1), offset_groups = node.int_or("offset_group", 1);
   const std::int64_t batch = in.dims[0], channels = in.dims[1], out_channels = weights.dims[0], taps = window.taps();
-  if (groups < 1 || offset_groups < 1 || channels % groups != 0 || out_channels % groups != 0 || channels % offset_groups != 0 ||
-      weights.dims[1] != channels / groups) {
-    bad_input("a weight of shape {} for {} channels in {} groups and {} offset groups", ir::text(weights.dims), channels, groups, offset_groups);
+  if (groups < 1 || offset_groups < 1 || channels % groups != 0 || out_channels % groups != 0 ||
+      channels % offset_groups != 0 || weights.dims[1] != channels / groups) {
+    bad_input("a weight of shape {} for {} channels in {} groups and {} offset groups", ir::text(weights.dims),
+              channels, groups, offset_groups);
   }
   const std::int64_t height = window.in[0], width = window.in[1], places = window.out_size();
-  const ir::Dims offset_dims = {batch, size_product(offset_groups, size_product(taps, 2)), window.out[0], window.out[1]};
-  if (offset.dims != offset_dims) bad_input("an offset of shape {}, not {}", ir::text(offset.dims), ir::text(offset_dims));
+  const ir::Dims offset_dims = {batch, size_product(offset_groups, size_product(taps, 2)), window.out[0],
+                                window.out[1]};
+  if (offset.dims != offset_dims)
+    bad_input("an offset of shape {}, not {}", ir::text(offset.dims), ir::text(offset_dims));
   const Array* bias = context.has_input(3) ? &context.input(3) : nullptr;
   if (bias && bias->dims != ir::Dims{out_channels}) bad_input("a bias of shape {}", ir::text(bias->dims));
   const Array* mask = context.has_input(4) ? &context.input(4) : nullptr;
   const ir::Dims mask_dims = {batch, offset_groups * taps, window.out[0], window.out[1]};
-  if (mask && mask->dims != mask_dims) bad_input("a mask of shape {}, not {}", ir::text(mask->dims), ir::text(mask_dims));
+  if (mask && mask->dims != mask_dims)
+    bad_input("a mask of shape {}, not {}", ir::text(mask->dims), ir::text(mask_dims));
   in_real(context, in.type, [&]<typename T>() {
     const T *from = view<T>(context, in), *by = view<T>(context, weights), *moved_by = view<T>(context, offset);
     const T *added = bias ? view<T>(context, *bias) : nullptr, *scaled = mask ? view<T>(context, *mask) : nullptr;
     Result<T> out(context, 0, in.type, ir::Dims{batch, out_channels, window.out[0], window.out[1]});
     if (out.count() == 0) return;
-    const std::int64_t per_group = channels / groups, per_offset = channels / offset_groups, out_per_group = out_channels / groups;
+    const std::int64_t per_group = channels / groups, per_offset = channels / offset_groups,
+                       out_per_group = out_channels / groups;
     T* columns = scratch<T>(context, size_product(size_product(channels, taps), places));
     for (std::int64_t n = 0; n < batch; ++n) {
-      parallel_for(offset_groups * taps, grain_for(static_cast<double>(places * per_offset) * 8), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t unit = begin; unit < end; ++unit) {
-          const std::int64_t g = unit / taps, tap = unit % taps;
-          const std::int64_t tap_y = tap / window.kernel[1] * window.dilations[0], tap_x = tap % window.kernel[1] * window.dilations[1];
-          const T* dy = moved_by + ((n * offset_groups + g) * taps + tap) * 2 * places;
-          const T* dx = dy + places;
-          const T* m = scaled ? scaled + ((n * offset_groups + g) * taps + tap) * places : nullptr;
-          for (std::int64_t p = 0; p < places; ++p) {
-            T y = static_cast<T>(p / window.out[1] * window.strides[0] - window.before[0] + tap_y) + dy[p];
-            T x = static_cast<T>(p % window.out[1] * window.strides[1] - window.before[1] + tap_x) + dx[p];
-            if (!(y > -1 && y < static_cast<T>(height) && x > -1 && x < static_cast<T>(width))) y = x = -2;
-            const T y_low = std::floor(y), x_low = std::floor(x), wy = y - y_low, wx = x - x_low, factor = m ? m[p] : T{1};
-            const auto iy = static_cast<std::int64_t>(y_low), ix = static_cast<std::int64_t>(x_low);
-            for (std::int64_t c = g * per_offset; c < (g + 1) * per_offset; ++c) {
-              const T* image = from + (n * channels + c) * height * width;
-              const auto pixel = [&](std::int64_t v, std::int64_t u) {
-                return v >= 0 && v < height && u >= 0 && u < width ? image[v * width + u] : T{0};
-              };
-              const T value = (1 - wy) * ((1 - wx) * pixel(iy, ix) + wx * pixel(iy, ix + 1)) +
-                              wy * ((1 - wx) * pixel(iy + 1, ix) + wx * pixel(iy + 1, ix + 1));
-              columns[(c * taps + tap) * places + p] = value * factor;
-            }
-          }
-        }
-      });
+      parallel_for(offset_groups * taps, grain_for(static_cast<double>(places * per_offset) * 8),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t unit = begin; unit < end; ++unit) {
+                       const std::int64_t g = unit / taps, tap = unit % taps;
+                       const std::int64_t tap_y = tap / window.kernel[1] * window.dilations[0],
+                                          tap_x = tap % window.kernel[1] * window.dilations[1];
+                       const T* dy = moved_by + ((n * offset_groups + g) * taps + tap) * 2 * places;
+                       const T* dx = dy + places;
+                       const T* m = scaled ? scaled + ((n * offset_groups + g) * taps + tap) * places : nullptr;
+                       for (std::int64_t p = 0; p < places; ++p) {
+                         T y = static_cast<T>(p / window.out[1] * window.strides[0] - window.before[0] + tap_y) + dy[p];
+                         T x = static_cast<T>(p % window.out[1] * window.strides[1] - window.before[1] + tap_x) + dx[p];
+                         if (!(y > -1 && y < static_cast<T>(height) && x > -1 && x < static_cast<T>(width))) y = x = -2;
+                         const T y_low = std::floor(y), x_low = std::floor(x), wy = y - y_low, wx = x - x_low,
+                                 factor = m ? m[p] : T{1};
+                         const auto iy = static_cast<std::int64_t>(y_low), ix = static_cast<std::int64_t>(x_low);
+                         for (std::int64_t c = g * per_offset; c < (g + 1) * per_offset; ++c) {
+                           const T* image = from + (n * channels + c) * height * width;
+                           const auto pixel = [&](std::int64_t v, std::int64_t u) {
+                             return v >= 0 && v < height && u >= 0 && u < width ? image[v * width + u] : T{0};
+                           };
+                           const T value = (1 - wy) * ((1 - wx) * pixel(iy, ix) + wx * pixel(iy, ix + 1)) +
+                                           wy * ((1 - wx) * pixel(iy + 1, ix) + wx * pixel(iy + 1, ix + 1));
+                           columns[(c * taps + tap) * places + p] = value * factor;
+                         }
+                       }
+                     }
+                   });
       for (std::int64_t g = 0; g < groups; ++g) {
         T* to = out.data() + (n * out_channels + g * out_per_group) * places;
-        multiply<T>(out_per_group, per_group * taps, places, {by + g * out_per_group * per_group * taps, per_group * taps},
+        multiply<T>(out_per_group, per_group * taps, places,
+                    {by + g * out_per_group * per_group * taps, per_group * taps},
                     {columns + g * per_group * taps * places, places}, {to, places});
       }
       for (std::int64_t c = 0; added && c < out_channels; ++c) {

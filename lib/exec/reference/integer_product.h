@@ -9,8 +9,8 @@ namespace hone::exec {
 ir::Dims by_row(const Array& array);
 
 // MatMul of int8 or uint8 operands less their zero points (null: none; a's by row, b's by column), in scratch memory.
-std::int32_t* integer_mat_mul(Context& context, const Array& a, const Array* a_zero, const Array& b, const Array* b_zero,
-                              ir::Dims& dims);
+std::int32_t* integer_mat_mul(Context& context, const Array& a, const Array* a_zero, const Array& b,
+                              const Array* b_zero, ir::Dims& dims);
 
 // out = round(sums * multipliers) + zero point, where multipliers and zero points broadcast to `dims`.
 void requantize(Context& context, const std::int32_t* sums, const ir::Dims& dims, const float* multipliers,

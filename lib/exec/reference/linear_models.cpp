@@ -3,7 +3,6 @@
 // Sums are in double. Where ONNX leaves open what a classifier with one score for two labels shows, it is what ONNX
 // Runtime shows.
 
-
 #include "exec/reference/classes.h"
 #include "exec/reference/list.h"
 
@@ -12,27 +11,32 @@ namespace {
 
 // x W^T + b for each row; f(row, scores).
 template <typename F>
-void for_each_score(Context& context, const std::vector<float>& weights, const std::vector<float>& intercepts, std::size_t targets, const F& f) {
+void for_each_score(Context& context, const std::vector<float>& weights, const std::vector<float>& intercepts,
+                    std::size_t targets, const F& f) {
   const Array& in = context.input(0);
   const Features features(in);
   if (weights.size() != targets * static_cast<std::size_t>(features.width)) {
     bad_input("{} coefficients for {} features and {} targets", weights.size(), features.width, targets);
   }
-  if (!intercepts.empty() && intercepts.size() != targets) bad_input("{} intercepts for {} targets", intercepts.size(), targets);
+  if (!intercepts.empty() && intercepts.size() != targets)
+    bad_input("{} intercepts for {} targets", intercepts.size(), targets);
   const double* x = view<double>(context, in);
-  parallel_for(features.rows, grain_for(static_cast<double>(weights.size())), [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> scores(targets);
-    for (std::int64_t r = begin; r < end; ++r) {
-      for (std::size_t t = 0; t < targets; ++t) {
-        double sum = intercepts.empty() ? 0 : static_cast<double>(intercepts[t]);
-        for (std::int64_t i = 0; i < features.width; ++i) {
-          sum += x[r * features.width + i] * static_cast<double>(weights[t * static_cast<std::size_t>(features.width) + static_cast<std::size_t>(i)]);
-        }
-        scores[t] = static_cast<float>(sum);
-      }
-      f(r, scores);
-    }
-  });
+  parallel_for(features.rows, grain_for(static_cast<double>(weights.size())),
+               [&](std::int64_t begin, std::int64_t end) {
+                 std::vector<float> scores(targets);
+                 for (std::int64_t r = begin; r < end; ++r) {
+                   for (std::size_t t = 0; t < targets; ++t) {
+                     double sum = intercepts.empty() ? 0 : static_cast<double>(intercepts[t]);
+                     for (std::int64_t i = 0; i < features.width; ++i) {
+                       sum += x[r * features.width + i] *
+                              static_cast<double>(
+                                  weights[t * static_cast<std::size_t>(features.width) + static_cast<std::size_t>(i)]);
+                     }
+                     scores[t] = static_cast<float>(sum);
+                   }
+                   f(r, scores);
+                 }
+               });
 }
 
 void linear_regressor(Context& context) {
@@ -41,11 +45,11 @@ void linear_regressor(Context& context) {
   if (targets < 1) bad_input("targets is {}", targets);
   const PostTransform transform = post_transform_of(node);
   float* out = context.output(0, ir::ElementType::float32, {Features(context.input(0)).rows, targets}).as<float>();
-  for_each_score(context, node.floats_or("coefficients", {}), node.floats_or("intercepts", {}), static_cast<std::size_t>(targets),
-                 [&](std::int64_t row, std::vector<float>& scores) {
-    post_transform(scores.data(), scores.size(), transform);
-    std::copy(scores.begin(), scores.end(), out + row * targets);
-  });
+  for_each_score(context, node.floats_or("coefficients", {}), node.floats_or("intercepts", {}),
+                 static_cast<std::size_t>(targets), [&](std::int64_t row, std::vector<float>& scores) {
+                   post_transform(scores.data(), scores.size(), transform);
+                   std::copy(scores.begin(), scores.end(), out + row * targets);
+                 });
 }
 
 void linear_classifier(Context& context) {
@@ -54,10 +58,13 @@ void linear_classifier(Context& context) {
   const Features features(context.input(0));
   const std::vector<float> weights = node.floats_or("coefficients", {}), intercepts = node.floats_or("intercepts", {});
   Labels labels(node, "classlabels_ints", "classlabels_strings");
-  const std::size_t targets = !intercepts.empty() ? intercepts.size() : features.width > 0 ? weights.size() / static_cast<std::size_t>(features.width) : 0;
+  const std::size_t targets = !intercepts.empty()  ? intercepts.size()
+                              : features.width > 0 ? weights.size() / static_cast<std::size_t>(features.width)
+                                                   : 0;
   if (targets == 0) bad_input("no coefficients");
   const bool pair = targets == 1 && labels.count() == 2;
-  if (!pair && targets > 1 && labels.count() > 0 && labels.count() < targets) bad_input("{} labels for {} classes", labels.count(), targets);
+  if (!pair && targets > 1 && labels.count() > 0 && labels.count() < targets)
+    bad_input("{} labels for {} classes", labels.count(), targets);
   labels.begin(context, features.rows);
   const auto width = static_cast<std::int64_t>(pair ? 2 : targets);
   float* out = context.output(1, ir::ElementType::float32, {features.rows, width}).as<float>();
@@ -66,8 +73,10 @@ void linear_classifier(Context& context) {
       const float score = scores[0];
       labels.set(row, score > 0 ? 1 : 0);
       scores = {-score, score};
-      if (transform == PostTransform::logistic) scores = {logistic(-score), logistic(score)};
-      else post_transform(scores.data(), 2, transform);
+      if (transform == PostTransform::logistic)
+        scores = {logistic(-score), logistic(score)};
+      else
+        post_transform(scores.data(), 2, transform);
     } else {
       if (targets == 1) {
         labels.set_single(row, scores[0] > 0);
@@ -86,7 +95,8 @@ struct SvmKernel {
   double gamma = 0, coef0 = 0, degree = 0;
 
   explicit SvmKernel(const ir::Node& node) : type(node.string_or("kernel_type", "LINEAR")) {
-    if (type != "LINEAR" && type != "POLY" && type != "RBF" && type != "SIGMOID") bad_input("kernel_type is {}", quoted(type));
+    if (type != "LINEAR" && type != "POLY" && type != "RBF" && type != "SIGMOID")
+      bad_input("kernel_type is {}", quoted(type));
     const std::vector<float> params = node.floats_or("kernel_params", {});
     if (params.empty()) return;
     if (params.size() != 3) bad_input("{} kernel_params", params.size());
@@ -111,32 +121,37 @@ void svm_regressor(Context& context) {
   const ir::Node& node = context.node();
   const Features features(context.input(0));
   const SvmKernel kernel(node);
-  const std::vector<float> coefficients = node.floats_or("coefficients", {}), vectors = node.floats_or("support_vectors", {}), rho = node.floats_or("rho", {});
+  const std::vector<float> coefficients = node.floats_or("coefficients", {}),
+                           vectors = node.floats_or("support_vectors", {}), rho = node.floats_or("rho", {});
   const std::int64_t supports = node.int_or("n_supports", 0);
   if (supports < 0 || rho.empty()) bad_input("{} support vectors and {} rho", supports, rho.size());
   const auto n = static_cast<std::size_t>(supports > 0 ? supports : features.width);
   if (coefficients.size() < n || (supports > 0 && vectors.size() != n * static_cast<std::size_t>(features.width))) {
-    bad_input("{} coefficients and {} numbers of support vectors for {} features", coefficients.size(), vectors.size(), features.width);
+    bad_input("{} coefficients and {} numbers of support vectors for {} features", coefficients.size(), vectors.size(),
+              features.width);
   }
   const bool one_class = flag(node, "one_class", false);
   const PostTransform transform = post_transform_of(node);
   const double* x = view<double>(context, context.input(0));
   float* out = context.output(0, ir::ElementType::float32, {features.rows, 1}).as<float>();
-  parallel_for(features.rows, grain_for(static_cast<double>(vectors.size() + coefficients.size())), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r) {
-      const double* row = x + r * features.width;
-      double sum = static_cast<double>(rho[0]);
-      if (supports > 0) {
-        for (std::int64_t s = 0; s < supports; ++s) {
-          sum += static_cast<double>(coefficients[static_cast<std::size_t>(s)]) * kernel(row, vectors.data() + s * features.width, features.width);
-        }
-      } else {
-        for (std::int64_t i = 0; i < features.width; ++i) sum += row[i] * static_cast<double>(coefficients[static_cast<std::size_t>(i)]);
-      }
-      out[r] = one_class ? (sum > 0 ? 1.0f : -1.0f) : static_cast<float>(sum);
-      if (!one_class) post_transform(out + r, 1, transform);
-    }
-  });
+  parallel_for(features.rows, grain_for(static_cast<double>(vectors.size() + coefficients.size())),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t r = begin; r < end; ++r) {
+                   const double* row = x + r * features.width;
+                   double sum = static_cast<double>(rho[0]);
+                   if (supports > 0) {
+                     for (std::int64_t s = 0; s < supports; ++s) {
+                       sum += static_cast<double>(coefficients[static_cast<std::size_t>(s)]) *
+                              kernel(row, vectors.data() + s * features.width, features.width);
+                     }
+                   } else {
+                     for (std::int64_t i = 0; i < features.width; ++i)
+                       sum += row[i] * static_cast<double>(coefficients[static_cast<std::size_t>(i)]);
+                   }
+                   out[r] = one_class ? (sum > 0 ? 1.0f : -1.0f) : static_cast<float>(sum);
+                   if (!one_class) post_transform(out + r, 1, transform);
+                 }
+               });
 }
 
 // Probabilities of all classes from those of each pair, as libsvm finds them (Wu, Lin and Weng 2004, second method).
@@ -178,7 +193,8 @@ void svm_classifier(Context& context) {
   const Features features(context.input(0));
   const SvmKernel kernel(node);
   const PostTransform transform = post_transform_of(node);
-  const std::vector<float> coefficients = node.floats_or("coefficients", {}), vectors = node.floats_or("support_vectors", {}), rho = node.floats_or("rho", {});
+  const std::vector<float> coefficients = node.floats_or("coefficients", {}),
+                           vectors = node.floats_or("support_vectors", {}), rho = node.floats_or("rho", {});
   const std::vector<float> prob_a = node.floats_or("prob_a", {}), prob_b = node.floats_or("prob_b", {});
   const ir::Dims per_class = node.ints_or("vectors_per_class", {});
   Labels labels(node, "classlabels_ints", "classlabels_strings");
@@ -193,8 +209,10 @@ void svm_classifier(Context& context) {
   }
   const std::size_t supports = starts.back();
   const auto width = static_cast<std::size_t>(features.width);
-  if (linear ? coefficients.size() != classes * width : vectors.size() != supports * width || coefficients.size() < supports * (classes - 1)) {
-    bad_input("{} coefficients and {} numbers of support vectors for {} features", coefficients.size(), vectors.size(), width);
+  if (linear ? coefficients.size() != classes * width
+             : vectors.size() != supports * width || coefficients.size() < supports * (classes - 1)) {
+    bad_input("{} coefficients and {} numbers of support vectors for {} features", coefficients.size(), vectors.size(),
+              width);
   }
   if (!linear && (rho.size() < pairs || (!prob_a.empty() && (prob_a.size() < pairs || prob_b.size() < pairs)))) {
     bad_input("{} rho and {} probability coefficients for {} pairs", rho.size(), prob_a.size(), pairs);
@@ -209,61 +227,68 @@ void svm_classifier(Context& context) {
   labels.begin(context, features.rows);
   const double* x = view<double>(context, context.input(0));
   float* out = context.output(1, ir::ElementType::float32, {features.rows, shown_count}).as<float>();
-  parallel_for(features.rows, grain_for(static_cast<double>(vectors.size() + coefficients.size())), [&](std::int64_t begin, std::int64_t end) {
-    std::vector<double> similar(supports);
-    for (std::int64_t r = begin; r < end; ++r) {
-      const double* row = x + r * features.width;
-      std::vector<float> scores;
-      std::vector<int> votes(linear ? 0 : classes);
-      if (linear) {
-        for (std::size_t c = 0; c < classes; ++c) {
-          scores.push_back(static_cast<float>(kernel(row, coefficients.data() + c * width, features.width) + static_cast<double>(rho[0])));
-        }
-      } else {
-        for (std::size_t s = 0; s < supports; ++s) similar[s] = kernel(row, vectors.data() + s * width, features.width);
-        std::size_t next = 0;
-        for (std::size_t i = 0; i < classes; ++i) {
-          for (std::size_t j = i + 1; j < classes; ++j) {
-            double sum = 0;
-            for (std::size_t s = starts[i]; s < starts[i + 1]; ++s) sum += static_cast<double>(coefficients[supports * (j - 1) + s]) * similar[s];
-            for (std::size_t s = starts[j]; s < starts[j + 1]; ++s) sum += static_cast<double>(coefficients[supports * i + s]) * similar[s];
-            sum += static_cast<double>(rho[next++]);
-            scores.push_back(static_cast<float>(sum));
-            ++votes[sum > 0 ? i : j];
-          }
-        }
-      }
-      if (probabilities) {
-        std::vector<double> matrix(classes * classes);
-        std::size_t next = 0;
-        for (std::size_t i = 0; i < classes; ++i) {
-          for (std::size_t j = i + 1; j < classes; ++j, ++next) {
-            const double value = static_cast<double>(scores[next]) * static_cast<double>(prob_a[next]) + static_cast<double>(prob_b[next]);
-            const double chance = std::clamp(1 - logistic(value), 1e-7, 1 - 1e-7);
-            matrix[i * classes + j] = chance;
-            matrix[j * classes + i] = 1 - chance;
-          }
-        }
-        const std::vector<double> p = couple(matrix, classes);
-        scores.assign(p.begin(), p.end());
-      }
-      std::size_t best = 0;
-      if (votes.empty() || probabilities) {
-        best = static_cast<std::size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
-      } else {
-        best = static_cast<std::size_t>(std::max_element(votes.begin(), votes.end()) - votes.begin());
-      }
-      if (pair) {
-        const float score = scores[0];
-        labels.set(r, (positive ? score >= 0.5f : score > 0) ? 1 : best);
-        scores = transform == PostTransform::none ? std::vector<float>{-score, score} : std::vector<float>{1 - score, score};
-      } else {
-        labels.set(r, best);
-        post_transform(scores.data(), scores.size(), transform);
-      }
-      std::copy(scores.begin(), scores.end(), out + r * shown_count);
-    }
-  });
+  parallel_for(features.rows, grain_for(static_cast<double>(vectors.size() + coefficients.size())),
+               [&](std::int64_t begin, std::int64_t end) {
+                 std::vector<double> similar(supports);
+                 for (std::int64_t r = begin; r < end; ++r) {
+                   const double* row = x + r * features.width;
+                   std::vector<float> scores;
+                   std::vector<int> votes(linear ? 0 : classes);
+                   if (linear) {
+                     for (std::size_t c = 0; c < classes; ++c) {
+                       scores.push_back(static_cast<float>(
+                           kernel(row, coefficients.data() + c * width, features.width) + static_cast<double>(rho[0])));
+                     }
+                   } else {
+                     for (std::size_t s = 0; s < supports; ++s)
+                       similar[s] = kernel(row, vectors.data() + s * width, features.width);
+                     std::size_t next = 0;
+                     for (std::size_t i = 0; i < classes; ++i) {
+                       for (std::size_t j = i + 1; j < classes; ++j) {
+                         double sum = 0;
+                         for (std::size_t s = starts[i]; s < starts[i + 1]; ++s)
+                           sum += static_cast<double>(coefficients[supports * (j - 1) + s]) * similar[s];
+                         for (std::size_t s = starts[j]; s < starts[j + 1]; ++s)
+                           sum += static_cast<double>(coefficients[supports * i + s]) * similar[s];
+                         sum += static_cast<double>(rho[next++]);
+                         scores.push_back(static_cast<float>(sum));
+                         ++votes[sum > 0 ? i : j];
+                       }
+                     }
+                   }
+                   if (probabilities) {
+                     std::vector<double> matrix(classes * classes);
+                     std::size_t next = 0;
+                     for (std::size_t i = 0; i < classes; ++i) {
+                       for (std::size_t j = i + 1; j < classes; ++j, ++next) {
+                         const double value = static_cast<double>(scores[next]) * static_cast<double>(prob_a[next]) +
+                                              static_cast<double>(prob_b[next]);
+                         const double chance = std::clamp(1 - logistic(value), 1e-7, 1 - 1e-7);
+                         matrix[i * classes + j] = chance;
+                         matrix[j * classes + i] = 1 - chance;
+                       }
+                     }
+                     const std::vector<double> p = couple(matrix, classes);
+                     scores.assign(p.begin(), p.end());
+                   }
+                   std::size_t best = 0;
+                   if (votes.empty() || probabilities) {
+                     best = static_cast<std::size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+                   } else {
+                     best = static_cast<std::size_t>(std::max_element(votes.begin(), votes.end()) - votes.begin());
+                   }
+                   if (pair) {
+                     const float score = scores[0];
+                     labels.set(r, (positive ? score >= 0.5f : score > 0) ? 1 : best);
+                     scores = transform == PostTransform::none ? std::vector<float>{-score, score}
+                                                               : std::vector<float>{1 - score, score};
+                   } else {
+                     labels.set(r, best);
+                     post_transform(scores.data(), scores.size(), transform);
+                   }
+                   std::copy(scores.begin(), scores.end(), out + r * shown_count);
+                 }
+               });
 }
 
 constexpr std::int64_t latest = std::numeric_limits<std::int64_t>::max();

@@ -16,13 +16,16 @@ void loss_of(Context& context, bool from_scores) {
   require_rank(scores, 2, std::numeric_limits<std::size_t>::max(), "scores");
   ir::Dims places = scores.dims;
   places.erase(places.begin() + 1);
-  if (target.dims != places) bad_input("targets of shape {} for scores of shape {}", ir::text(target.dims), ir::text(scores.dims));
+  if (target.dims != places)
+    bad_input("targets of shape {} for scores of shape {}", ir::text(target.dims), ir::text(scores.dims));
   const std::int64_t classes = scores.dims[1], inner = product(scores.dims, 2, scores.rank()), count = target.count();
   const std::string reduction = node.string_or("reduction", "mean");
   if (reduction != "none" && reduction != "sum" && reduction != "mean") bad_input("reduction is {}", quoted(reduction));
-  const auto ignored = node.has_attribute("ignore_index") ? std::optional(node.int_or("ignore_index", 0)) : std::nullopt;
+  const auto ignored =
+      node.has_attribute("ignore_index") ? std::optional(node.int_or("ignore_index", 0)) : std::nullopt;
   const Array* weight = context.has_input(2) ? &context.input(2) : nullptr;
-  if (weight && weight->dims != ir::Dims{classes}) bad_input("weights of shape {} for {} classes", ir::text(weight->dims), classes);
+  if (weight && weight->dims != ir::Dims{classes})
+    bad_input("weights of shape {} for {} classes", ir::text(weight->dims), classes);
   Array flat = target;
   flat.dims = {count};
   const ir::Dims targets = read_ints(flat);
@@ -43,7 +46,8 @@ void loss_of(Context& context, bool from_scores) {
           T largest = -std::numeric_limits<T>::infinity();
           for (std::int64_t c = 0; c < classes; ++c) largest = std::max(largest, given[at + c * inner]);
           double sum = 0;
-          for (std::int64_t c = 0; c < classes; ++c) sum += static_cast<double>(std::exp(given[at + c * inner] - largest));
+          for (std::int64_t c = 0; c < classes; ++c)
+            sum += static_cast<double>(std::exp(given[at + c * inner] - largest));
           const T shift = largest + static_cast<T>(std::log(sum));
           for (std::int64_t c = 0; c < classes; ++c) made[at + c * inner] = given[at + c * inner] - shift;
         }

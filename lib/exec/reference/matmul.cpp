@@ -74,14 +74,15 @@ void mat_mul(Context& context) {
     Result<T> out(context, 0, a.type, shape.dims);
     if (out.count() == 0) return;
     const std::int64_t a_size = shape.rows * shape.depth, b_size = shape.depth * shape.columns;
-    parallel_for(shape.stacks, grain_for(static_cast<double>(a_size) * static_cast<double>(shape.columns)), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const auto at = static_cast<std::size_t>(i);
-        multiply<T>(shape.rows, shape.depth, shape.columns, {left + shape.a_at[at] * a_size, shape.depth},
-                    {right + shape.b_at[at] * b_size, shape.columns},
-                    {out.data() + i * shape.rows * shape.columns, shape.columns});
-      }
-    });
+    parallel_for(shape.stacks, grain_for(static_cast<double>(a_size) * static_cast<double>(shape.columns)),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin; i < end; ++i) {
+                     const auto at = static_cast<std::size_t>(i);
+                     multiply<T>(shape.rows, shape.depth, shape.columns, {left + shape.a_at[at] * a_size, shape.depth},
+                                 {right + shape.b_at[at] * b_size, shape.columns},
+                                 {out.data() + i * shape.rows * shape.columns, shape.columns});
+                   }
+                 });
     out.finish();
   });
 }
@@ -127,7 +128,8 @@ void gemm(Context& context) {
         if constexpr (std::is_floating_point_v<T>) {
           return scaled(x, alpha) + scaled(y, beta);
         } else {
-          return static_cast<T>(static_cast<std::uint64_t>(scaled(x, alpha)) + static_cast<std::uint64_t>(scaled(y, beta)));
+          return static_cast<T>(static_cast<std::uint64_t>(scaled(x, alpha)) +
+                                static_cast<std::uint64_t>(scaled(y, beta)));
         }
       });
     } else if (alpha != 1) {

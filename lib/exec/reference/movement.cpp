@@ -61,9 +61,8 @@ void slice_with(Context& context, const ir::Dims& starts, const ir::Dims& ends, 
     if (length > 0) offset += start * steps[axes[i]];
     steps[axes[i]] = length > 1 ? steps[axes[i]] * step : 0;
   }
-  if (dims == in.dims && std::all_of(axes.begin(), axes.end(), [&](std::size_t a) {
-        return dims[a] <= 1 || steps[a] > 0;
-      })) {
+  if (dims == in.dims &&
+      std::all_of(axes.begin(), axes.end(), [&](std::size_t a) { return dims[a] <= 1 || steps[a] > 0; })) {
     return context.forward(0, 0, dims);
   }
   Array& out = context.output(0, in.type, dims);

@@ -36,30 +36,33 @@ void group_normalization(Context& context, std::int64_t groups, bool by_group) {
   if (groups < 1 || channels % groups != 0) bad_input("{} channels in {} groups", channels, groups);
   for (std::size_t i = 1; i <= 2; ++i) {
     if (context.input(i).count() != (by_group ? groups : channels)) {
-      bad_input("{} of shape {} for {} channels in {} groups", i == 1 ? "scale" : "bias", ir::text(context.input(i).dims),
-                channels, groups);
+      bad_input("{} of shape {} for {} channels in {} groups", i == 1 ? "scale" : "bias",
+                ir::text(context.input(i).dims), channels, groups);
     }
   }
   const double epsilon = static_cast<double>(context.node().float_or("epsilon", 1e-5f));
   in_real(context, in.type, [&]<typename T>() {
-    const T *from = view<T>(context, in), *scale = view<T>(context, context.input(1)), *bias = view<T>(context, context.input(2));
+    const T *from = view<T>(context, in), *scale = view<T>(context, context.input(1)),
+            *bias = view<T>(context, context.input(2));
     Result<T> out(context, 0, in.type, in.dims);
     if (out.count() == 0) return;
     const std::int64_t per_group = channels / groups, length = per_group * inner;
-    parallel_for(in.dims[0] * groups, grain_for(3 * static_cast<double>(length)), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t unit = begin; unit < end; ++unit) {
-        const Moments m = moments(from + unit * length, length);
-        const double factor = 1 / std::sqrt(m.variance + epsilon);
-        for (std::int64_t c = 0; c < per_group; ++c) {
-          const std::int64_t channel = unit % groups * per_group + c, at = by_group ? unit % groups : channel;
-          const T by = static_cast<T>(factor * static_cast<double>(scale[at])), shift = bias[at], center = static_cast<T>(m.mean);
-          const T* x = from + unit * length + c * inner;
-          T* y = out.data() + unit * length + c * inner;
-          HONE_INDEPENDENT
-          for (std::int64_t i = 0; i < inner; ++i) y[i] = (x[i] - center) * by + shift;
-        }
-      }
-    });
+    parallel_for(
+        in.dims[0] * groups, grain_for(3 * static_cast<double>(length)), [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t unit = begin; unit < end; ++unit) {
+            const Moments m = moments(from + unit * length, length);
+            const double factor = 1 / std::sqrt(m.variance + epsilon);
+            for (std::int64_t c = 0; c < per_group; ++c) {
+              const std::int64_t channel = unit % groups * per_group + c, at = by_group ? unit % groups : channel;
+              const T by = static_cast<T>(factor * static_cast<double>(scale[at])), shift = bias[at],
+                      center = static_cast<T>(m.mean);
+              const T* x = from + unit * length + c * inner;
+              T* y = out.data() + unit * length + c * inner;
+              HONE_INDEPENDENT
+              for (std::int64_t i = 0; i < inner; ++i) y[i] = (x[i] - center) * by + shift;
+            }
+          }
+        });
     out.finish();
   });
 }
@@ -93,7 +96,8 @@ struct Rows {
   std::int64_t count, length;
 
   Rows(const Context& context, const Array& in, std::int64_t default_axis)
-      : axis(checked_axis(context.node().int_or("axis", default_axis), in.rank())), count(product(in.dims, 0, axis)),
+      : axis(checked_axis(context.node().int_or("axis", default_axis), in.rank())),
+        count(product(in.dims, 0, axis)),
         length(product(in.dims, axis, in.rank())) {}
 };
 
@@ -108,21 +112,23 @@ void layer_normalization(Context& context) {
     const T* from = view<T>(context, in);
     Result<T> out(context, 0, in.type, in.dims);
     auto *means = scratch<float>(context, rows.count), *inverses = scratch<float>(context, rows.count);
-    parallel_for(rows.count, grain_for(4 * static_cast<double>(rows.length)), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t r = begin; r < end; ++r) {
-        const T* x = from + r * rows.length;
-        T* y = out.data() + r * rows.length;
-        const Moments m = moments(x, rows.length);
-        const double inverse = 1 / std::sqrt(m.variance + epsilon);
-        means[r] = static_cast<float>(m.mean);
-        inverses[r] = static_cast<float>(inverse);
-        const T center = static_cast<T>(m.mean), factor = static_cast<T>(inverse);
-        HONE_INDEPENDENT
-        for (std::int64_t i = 0; i < rows.length; ++i) y[i] = (x[i] - center) * factor;
-      }
-    });
+    parallel_for(rows.count, grain_for(4 * static_cast<double>(rows.length)),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t r = begin; r < end; ++r) {
+                     const T* x = from + r * rows.length;
+                     T* y = out.data() + r * rows.length;
+                     const Moments m = moments(x, rows.length);
+                     const double inverse = 1 / std::sqrt(m.variance + epsilon);
+                     means[r] = static_cast<float>(m.mean);
+                     inverses[r] = static_cast<float>(inverse);
+                     const T center = static_cast<T>(m.mean), factor = static_cast<T>(inverse);
+                     HONE_INDEPENDENT
+                     for (std::int64_t i = 0; i < rows.length; ++i) y[i] = (x[i] - center) * factor;
+                   }
+                 });
     apply(context, out.data(), in.dims, context.input(1), "scale", [](T x, T s) { return x * s; });
-    if (context.has_input(2)) apply(context, out.data(), in.dims, context.input(2), "bias", [](T x, T b) { return x + b; });
+    if (context.has_input(2))
+      apply(context, out.data(), in.dims, context.input(2), "bias", [](T x, T b) { return x + b; });
     out.finish();
     for (std::size_t i = 1; i <= 2; ++i) {
       if (!context.wants_output(i)) continue;
@@ -145,17 +151,19 @@ void rms_normalization(Context& context) {
   in_real(context, in.type, [&]<typename T>() {
     const T* from = view<T>(context, in);
     Result<T> out(context, 0, in.type, in.dims);
-    parallel_for(rows.count, grain_for(3 * static_cast<double>(rows.length)), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t r = begin; r < end; ++r) {
-        const T* x = from + r * rows.length;
-        T* y = out.data() + r * rows.length;
-        double sum = 0;
-        for (std::int64_t i = 0; i < rows.length; ++i) sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-        const T factor = static_cast<T>(1 / std::sqrt(sum / static_cast<double>(rows.length) + epsilon));
-        HONE_INDEPENDENT
-        for (std::int64_t i = 0; i < rows.length; ++i) y[i] = x[i] * factor;
-      }
-    });
+    parallel_for(rows.count, grain_for(3 * static_cast<double>(rows.length)),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t r = begin; r < end; ++r) {
+                     const T* x = from + r * rows.length;
+                     T* y = out.data() + r * rows.length;
+                     double sum = 0;
+                     for (std::int64_t i = 0; i < rows.length; ++i)
+                       sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+                     const T factor = static_cast<T>(1 / std::sqrt(sum / static_cast<double>(rows.length) + epsilon));
+                     HONE_INDEPENDENT
+                     for (std::int64_t i = 0; i < rows.length; ++i) y[i] = x[i] * factor;
+                   }
+                 });
     apply(context, out.data(), in.dims, context.input(1), "scale", [](T x, T s) { return x * s; });
     out.finish();
   });
@@ -185,7 +193,8 @@ void mean_variance_normalization(Context& context) {
     const T* from = view<T>(context, in);
     Result<T> out(context, 0, in.type, in.dims);
     if (out.count() == 0) return;
-    const std::vector<std::int64_t> kept = offsets_along(in.dims, axes, false), reduced = offsets_along(in.dims, axes, true);
+    const std::vector<std::int64_t> kept = offsets_along(in.dims, axes, false),
+                                    reduced = offsets_along(in.dims, axes, true);
     const auto n = static_cast<double>(reduced.size());
     parallel_for(static_cast<std::int64_t>(kept.size()), grain_for(4 * n), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t k = begin; k < end; ++k) {
@@ -218,20 +227,21 @@ void lp_normalization(Context& context) {
     const T* from = view<T>(context, in);
     Result<T> out(context, 0, in.type, in.dims);
     if (out.count() == 0) return;
-    parallel_for(out.count() / length, grain_for(2 * static_cast<double>(length)), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t k = begin; k < end; ++k) {
-        const std::int64_t at = k / inner * length * inner + k % inner;
-        double sum = 0;
-        for (std::int64_t i = 0; i < length; ++i) {
-          const double x = static_cast<double>(from[at + i * inner]);
-          sum += p == 1 ? std::abs(x) : x * x;
-        }
-        const T norm = static_cast<T>(p == 1 ? sum : std::sqrt(sum));
-        for (std::int64_t i = 0; i < length; ++i) {
-          out.data()[at + i * inner] = norm == 0 ? T{0} : from[at + i * inner] / norm;
-        }
-      }
-    });
+    parallel_for(out.count() / length, grain_for(2 * static_cast<double>(length)),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t k = begin; k < end; ++k) {
+                     const std::int64_t at = k / inner * length * inner + k % inner;
+                     double sum = 0;
+                     for (std::int64_t i = 0; i < length; ++i) {
+                       const double x = static_cast<double>(from[at + i * inner]);
+                       sum += p == 1 ? std::abs(x) : x * x;
+                     }
+                     const T norm = static_cast<T>(p == 1 ? sum : std::sqrt(sum));
+                     for (std::int64_t i = 0; i < length; ++i) {
+                       out.data()[at + i * inner] = norm == 0 ? T{0} : from[at + i * inner] / norm;
+                     }
+                   }
+                 });
     out.finish();
   });
 }
@@ -242,7 +252,8 @@ void lrn(Context& context) {
   const ir::Node& node = context.node();
   const std::int64_t size = required_int(node, "size");
   if (size < 1) bad_input("size is {}", size);
-  const float alpha = node.float_or("alpha", 0.0001f), beta = node.float_or("beta", 0.75f), bias = node.float_or("bias", 1);
+  const float alpha = node.float_or("alpha", 0.0001f), beta = node.float_or("beta", 0.75f),
+              bias = node.float_or("bias", 1);
   const std::int64_t channels = in.dims[1], inner = product(in.dims, 2, in.rank());
   const std::int64_t below = std::min((size - 1) / 2, channels), above = std::min(size / 2, channels);
   in_real(context, in.type, [&]<typename T>() {
@@ -257,7 +268,8 @@ void lrn(Context& context) {
         const T* image = from + (unit - c) * inner;
         std::fill(sums.begin(), sums.end(), T{0});
         for (std::int64_t k = std::max<std::int64_t>(0, c - below); k <= std::min(channels - 1, c + above); ++k) {
-          for (std::int64_t i = 0; i < inner; ++i) sums[static_cast<std::size_t>(i)] += image[k * inner + i] * image[k * inner + i];
+          for (std::int64_t i = 0; i < inner; ++i)
+            sums[static_cast<std::size_t>(i)] += image[k * inner + i] * image[k * inner + i];
         }
         const T weight = static_cast<T>(alpha) / static_cast<T>(size);
         for (std::int64_t i = 0; i < inner; ++i) {

@@ -32,7 +32,8 @@ ir::Dims sources(const std::string& mode, std::int64_t dim, std::int64_t before,
 void pad_with(Context& context, const ir::Dims& pads, const Array* value) {
   const Array& in = context.input(0);
   const std::string mode = context.node().string_or("mode", "constant");
-  if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "wrap") bad_input("mode is {}", quoted(mode));
+  if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "wrap")
+    bad_input("mode is {}", quoted(mode));
   ir::Dims dims(in.rank());
   for (std::size_t d = 0; d < in.rank(); ++d) {
     dims[d] = size_sum(size_sum(in.dims[d], pads[d]), pads[d + in.rank()]);
@@ -125,7 +126,8 @@ void center_crop_pad(Context& context) {
   if (product(dims) == 0) return;
   std::vector<ir::Dims> from;
   for (std::size_t d = 0; d < in.rank(); ++d) from.push_back(sources("constant", in.dims[d], before[d], dims[d]));
-  move_elements(context, in, out, [&]<typename T>(const T* source, T* to) { fill_from<T>(source, in.dims, to, from, T{}); });
+  move_elements(context, in, out,
+                [&]<typename T>(const T* source, T* to) { fill_from<T>(source, in.dims, to, from, T{}); });
 }
 
 constexpr KernelEntry entries[] = {

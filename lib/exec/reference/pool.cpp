@@ -46,7 +46,8 @@ struct Planes {
       for (std::int64_t o = 0; o < out[i]; ++o) {
         const std::int64_t start = o * w.strides[d] - w.before[d];
         const std::int64_t low = taps_before(-start);
-        places[i].push_back({start, low, std::max(low, taps_before(in[i] - start)), taps_before(in[i] + w.after[d] - start)});
+        places[i].push_back(
+            {start, low, std::max(low, taps_before(in[i] - start)), taps_before(in[i] + w.after[d] - start)});
       }
     }
   }
@@ -163,7 +164,8 @@ void average_pool(Context& context) {
 // The p-norm: p is an integer since opset 2.
 double order_of(const ir::Node& node) {
   const ir::Attribute* p = node.attribute("p");
-  const double order = p && p->get<float>() ? static_cast<double>(node.float_or("p", 2)) : static_cast<double>(node.int_or("p", 2));
+  const double order =
+      p && p->get<float>() ? static_cast<double>(node.float_or("p", 2)) : static_cast<double>(node.int_or("p", 2));
   if (!(order > 0)) bad_input("p is {}", order);
   return order;
 }

@@ -40,7 +40,8 @@ struct Granularity {
     if (count == 0) return;
     if (kind == Kind::tensor) {
       parallel_for(ceil_div(count, piece), cheap_grain / piece, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) f(i * piece, std::min(piece, count - i * piece), std::int64_t{0}, false);
+        for (std::int64_t i = begin; i < end; ++i)
+          f(i * piece, std::min(piece, count - i * piece), std::int64_t{0}, false);
       });
       return;
     }
@@ -50,19 +51,19 @@ struct Granularity {
     const std::int64_t size = count / outer / per_outer;
     parallel_for(outer * per_outer, std::max<std::int64_t>(1, cheap_grain / std::max<std::int64_t>(1, size)),
                  [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t o = i / per_outer, d = i % per_outer;
-        if (rows) {
-          f(o * length, length, std::int64_t{0}, true);
-        } else if (kind == Kind::axis) {
-          f(i * inner, inner, d, false);
-        } else if (inner == 1) {
-          f(o * length + d * block, std::min(block, length - d * block), o * values + d, false);
-        } else {
-          f(i * inner, inner, (o * values + d / block) * inner, true);
-        }
-      }
-    });
+                   for (std::int64_t i = begin; i < end; ++i) {
+                     const std::int64_t o = i / per_outer, d = i % per_outer;
+                     if (rows) {
+                       f(o * length, length, std::int64_t{0}, true);
+                     } else if (kind == Kind::axis) {
+                       f(i * inner, inner, d, false);
+                     } else if (inner == 1) {
+                       f(o * length + d * block, std::min(block, length - d * block), o * values + d, false);
+                     } else {
+                       f(i * inner, inner, (o * values + d / block) * inner, true);
+                     }
+                   }
+                 });
   }
 };
 

@@ -9,15 +9,24 @@ using ir::ElementType;
 
 IntegerRange quantized_range(ElementType type) {
   switch (type) {
-    case ElementType::int8: return {-128, 127};
-    case ElementType::uint8: return {0, 255};
-    case ElementType::int16: return {-32768, 32767};
-    case ElementType::uint16: return {0, 65535};
-    case ElementType::int4: return {-8, 7};
-    case ElementType::uint4: return {0, 15};
-    case ElementType::int2: return {-2, 1};
-    case ElementType::uint2: return {0, 3};
-    default: bad_input("{} is no quantized type", ir::name(type));
+    case ElementType::int8:
+      return {-128, 127};
+    case ElementType::uint8:
+      return {0, 255};
+    case ElementType::int16:
+      return {-32768, 32767};
+    case ElementType::uint16:
+      return {0, 65535};
+    case ElementType::int4:
+      return {-8, 7};
+    case ElementType::uint4:
+      return {0, 15};
+    case ElementType::int2:
+      return {-2, 1};
+    case ElementType::uint2:
+      return {0, 3};
+    default:
+      bad_input("{} is no quantized type", ir::name(type));
   }
 }
 
@@ -45,7 +54,8 @@ Granularity::Granularity(const ir::Node& node, const ir::Dims& dims, const ir::D
   ir::Dims expected = dims;
   expected[axis] = ceil_div(length, block);
   if (scale != expected) {
-    bad_input("a scale of shape {} for blocks of {} along axis {} of shape {}", ir::text(scale), block, axis, ir::text(dims));
+    bad_input("a scale of shape {} for blocks of {} along axis {} of shape {}", ir::text(scale), block, axis,
+              ir::text(dims));
   }
 }
 
@@ -95,7 +105,8 @@ void quantize_linear(Context& context) {
     require_type(*zero_point, type, "the zero point");
     require_same_shape(scale, *zero_point);
   }
-  const ElementType precision = node.int_or("precision", 0) != 0 ? type_attribute(node, "precision", scale.type) : scale.type;
+  const ElementType precision =
+      node.int_or("precision", 0) != 0 ? type_attribute(node, "precision", scale.type) : scale.type;
   const Granularity over(node, in.dims, scale.dims, true);
   const bool saturate = flag(node, "saturate", true);
   const float* scales = view<float>(context, scale);
@@ -137,7 +148,8 @@ void quantize_linear(Context& context) {
       for_each_piece([&](std::int64_t begin, std::int64_t n, std::int64_t at, bool varies, const float* ratios) {
         using T = std::remove_pointer_t<decltype(to)>;
         if (varies && zero_point) {
-          for (std::int64_t i = 0; i < n; ++i) to[begin + i] = static_cast<T>(quantized(ratios[i], zeros[at + i], range));
+          for (std::int64_t i = 0; i < n; ++i)
+            to[begin + i] = static_cast<T>(quantized(ratios[i], zeros[at + i], range));
         } else {
           const std::int32_t zero = zero_point ? zeros[at] : 0;
           for (std::int64_t i = 0; i < n; ++i) to[begin + i] = static_cast<T>(quantized(ratios[i], zero, range));
@@ -163,12 +175,23 @@ void quantize_linear(Context& context) {
     for (std::int64_t i = 0; i < n; ++i) {
       const float x = ratios[i];
       switch (type) {
-        case ElementType::float8e4m3fn: out.as<float8e4m3fn>()[begin + i] = to_float8e4m3fn(x, saturate); break;
-        case ElementType::float8e4m3fnuz: out.as<float8e4m3fnuz>()[begin + i] = to_float8e4m3fnuz(x, saturate); break;
-        case ElementType::float8e5m2: out.as<float8e5m2>()[begin + i] = to_float8e5m2(x, saturate); break;
-        case ElementType::float8e5m2fnuz: out.as<float8e5m2fnuz>()[begin + i] = to_float8e5m2fnuz(x, saturate); break;
-        case ElementType::float8e8m0: out.as<float8e8m0>()[begin + i] = to_float8e8m0(x, saturate); break;
-        default: codes[begin + i] = to_float4e2m1(x);
+        case ElementType::float8e4m3fn:
+          out.as<float8e4m3fn>()[begin + i] = to_float8e4m3fn(x, saturate);
+          break;
+        case ElementType::float8e4m3fnuz:
+          out.as<float8e4m3fnuz>()[begin + i] = to_float8e4m3fnuz(x, saturate);
+          break;
+        case ElementType::float8e5m2:
+          out.as<float8e5m2>()[begin + i] = to_float8e5m2(x, saturate);
+          break;
+        case ElementType::float8e5m2fnuz:
+          out.as<float8e5m2fnuz>()[begin + i] = to_float8e5m2fnuz(x, saturate);
+          break;
+        case ElementType::float8e8m0:
+          out.as<float8e8m0>()[begin + i] = to_float8e8m0(x, saturate);
+          break;
+        default:
+          codes[begin + i] = to_float4e2m1(x);
       }
     }
   });
@@ -183,7 +206,8 @@ void dequantize_linear(Context& context) {
     require_type(*zero_point, in.type, "the zero point");
     require_same_shape(scale, *zero_point);
   }
-  const ElementType type = node.int_or("output_dtype", 0) != 0 ? type_attribute(node, "output_dtype", scale.type) : scale.type;
+  const ElementType type =
+      node.int_or("output_dtype", 0) != 0 ? type_attribute(node, "output_dtype", scale.type) : scale.type;
   if (type != ElementType::float32 && type != ElementType::float16 && type != ElementType::bfloat16) {
     bad_input("{} is no type to dequantize to", ir::name(type));
   }
@@ -223,8 +247,9 @@ void dynamic_quantize_linear(Context& context) {
   Array& out = context.output(0, ElementType::uint8, in.dims);
   *context.output(1, ElementType::float32, {}).as<float>() = scale;
   *context.output(2, ElementType::uint8, {}).as<std::uint8_t>() = static_cast<std::uint8_t>(zero);
-  map_range(from, out.as<std::uint8_t>(), count, cheap_grain,
-            [=](float x) { return static_cast<std::uint8_t>(quantized(x / scale, zero, {0, 255})); });
+  map_range(from, out.as<std::uint8_t>(), count, cheap_grain, [=](float x) {
+    return static_cast<std::uint8_t>(quantized(x / scale, zero, {0, 255}));
+  });
 }
 
 constexpr KernelEntry entries[] = {

@@ -58,7 +58,8 @@ void fill_uniform(Context& context, ir::ElementType type, const ir::Dims& dims) 
 
 template <void (*fill)(Context&, ir::ElementType, const ir::Dims&)>
 void made(Context& context) {
-  fill(context, type_attribute(context.node(), "dtype", ir::ElementType::float32), required_ints(context.node(), "shape"));
+  fill(context, type_attribute(context.node(), "dtype", ir::ElementType::float32),
+       required_ints(context.node(), "shape"));
 }
 template <void (*fill)(Context&, ir::ElementType, const ir::Dims&)>
 void made_like(Context& context) {
@@ -107,7 +108,8 @@ void multinomial(Context& context) {
     const double* row = logs + b * classes;
     const double largest = *std::max_element(row, row + classes);
     double sum = 0;
-    for (std::int64_t c = 0; c < classes; ++c) cumulative[static_cast<std::size_t>(c)] = sum += std::exp(row[c] - largest);
+    for (std::int64_t c = 0; c < classes; ++c)
+      cumulative[static_cast<std::size_t>(c)] = sum += std::exp(row[c] - largest);
     if (!(sum > 0) || !std::isfinite(sum)) bad_input("row {} holds no probabilities", b);
     for (std::int64_t s = 0; s < samples; ++s) {
       const double at = Draw(seed, b * samples + s).first * sum;

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <functional>
 
+#include "exec/reference/elements.h"
 #include "exec/reference/gemm.h"
 #include "exec/reference/list.h"
-#include "exec/reference/elements.h"
 
 namespace hone::exec {
 namespace {
@@ -48,15 +48,18 @@ struct Default {
   bool takes_alpha, takes_beta;
 };
 constexpr Default known_activations[] = {
-    {"sigmoid", 0, 0, false, false}, {"tanh", 0, 0, false, false},       {"relu", 0, 0, false, false},
-    {"affine", 1, 0, true, true},    {"leakyrelu", 0.01f, 0, true, false}, {"thresholdedrelu", 1, 0, true, false},
-    {"scaledtanh", 1, 1, true, true}, {"hardsigmoid", 0.2f, 0.5f, true, true}, {"elu", 1, 0, true, false},
-    {"softsign", 0, 0, false, false}, {"softplus", 0, 0, false, false},
+    {"sigmoid", 0, 0, false, false},      {"tanh", 0, 0, false, false},
+    {"relu", 0, 0, false, false},         {"affine", 1, 0, true, true},
+    {"leakyrelu", 0.01f, 0, true, false}, {"thresholdedrelu", 1, 0, true, false},
+    {"scaledtanh", 1, 1, true, true},     {"hardsigmoid", 0.2f, 0.5f, true, true},
+    {"elu", 1, 0, true, false},           {"softsign", 0, 0, false, false},
+    {"softplus", 0, 0, false, false},
 };
 
 // The activations of all directions, `per_direction` each. Parameters are taken in order by those that have any.
 template <typename T>
-std::vector<Activation<T>> activations_of(const ir::Node& node, std::vector<std::string> defaults, std::size_t directions) {
+std::vector<Activation<T>> activations_of(const ir::Node& node, std::vector<std::string> defaults,
+                                          std::size_t directions) {
   std::vector<std::string> names;
   if (const ir::Attribute* given = node.attribute("activations")) {
     const auto* list = given->get<std::vector<std::string>>();
@@ -68,7 +71,8 @@ std::vector<Activation<T>> activations_of(const ir::Node& node, std::vector<std:
   if (names.size() != defaults.size() * directions) {
     bad_input("{} activations, where {} are expected", names.size(), defaults.size() * directions);
   }
-  const std::vector<float> alphas = node.floats_or("activation_alpha", {}), betas = node.floats_or("activation_beta", {});
+  const std::vector<float> alphas = node.floats_or("activation_alpha", {}),
+                           betas = node.floats_or("activation_beta", {});
   std::size_t next_alpha = 0, next_beta = 0;
   std::vector<Activation<T>> result;
   for (const std::string& name : names) {
@@ -96,19 +100,20 @@ template <typename T>
 struct Layer {
   Cell cell;
   std::int64_t steps, batch, width, hidden, gates;
-  const T *w, *r;                  // [gates * hidden, width], [gates * hidden, hidden]
-  const T* bias;                   // [2 * gates * hidden], or null
-  const T* peephole;               // [3 * hidden] for i, o, f; or null
+  const T *w, *r;     // [gates * hidden, width], [gates * hidden, hidden]
+  const T* bias;      // [2 * gates * hidden], or null
+  const T* peephole;  // [3 * hidden] for i, o, f; or null
   std::span<const Activation<T>> activations;
-  T clip;                          // 0: none
+  T clip;  // 0: none
   bool input_forget, linear_before_reset, reverse;
-  const std::int64_t* lengths;     // of each sequence
+  const std::int64_t* lengths;  // of each sequence
 
   // `x` is [steps, batch, width]; `h` and `c` hold the first state and take the last; `emit(step, sequence, state)`.
   template <typename Emit>
   void run(Context& context, const T* x, T* h, T* c, const Emit& emit) const {
     const std::int64_t n = gates * hidden;
-    const std::int64_t together = gates * hidden - (cell == Cell::gru ? hidden : 0);  // gates that take the state itself
+    const std::int64_t together =
+        gates * hidden - (cell == Cell::gru ? hidden : 0);  // gates that take the state itself
     T* from_input = scratch<T>(context, size_product(size_product(steps, batch), n));
     T* from_state = scratch<T>(context, size_product(batch, n));
     T* reset = scratch<T>(context, size_product(batch, hidden));
@@ -152,7 +157,8 @@ struct Layer {
         }
       }
       if (cell == Cell::gru && !linear_before_reset) {
-        multiply<T>(batch, hidden, hidden, {reset, hidden}, {r + together * hidden, hidden, true}, {from_state + together, n});
+        multiply<T>(batch, hidden, hidden, {reset, hidden}, {r + together * hidden, hidden, true},
+                    {from_state + together, n});
       }
       for (std::int64_t b = 0; b < batch; ++b) {
         if (s >= lengths[b]) continue;
@@ -257,7 +263,8 @@ void recurrent(Context& context) {
     if (by_batch) {
       T* turned = scratch<T>(context, x.count());
       for (std::int64_t b = 0; b < batch; ++b) {
-        for (std::int64_t s = 0; s < steps; ++s) std::copy_n(inputs + (b * steps + s) * width, width, turned + (s * batch + b) * width);
+        for (std::int64_t s = 0; s < steps; ++s)
+          std::copy_n(inputs + (b * steps + s) * width, width, turned + (s * batch + b) * width);
       }
       inputs = turned;
     }
@@ -266,7 +273,9 @@ void recurrent(Context& context) {
     if (context.wants_output(1)) y_h.emplace(context, 1, x.type, state_dims);
     if (cell == Cell::lstm && context.wants_output(2)) y_c.emplace(context, 2, x.type, state_dims);
     if (y) std::fill_n(y->data(), y->count(), T{0});
-    const auto state_at = [&](std::int64_t d, std::int64_t b) { return (by_batch ? b * directions + d : d * batch + b) * hidden; };
+    const auto state_at = [&](std::int64_t d, std::int64_t b) {
+      return (by_batch ? b * directions + d : d * batch + b) * hidden;
+    };
     T *h = scratch<T>(context, size_product(batch, hidden)), *c = scratch<T>(context, size_product(batch, hidden));
     for (std::int64_t d = 0; d < directions; ++d) {
       for (std::int64_t b = 0; b < batch; ++b) {
@@ -275,14 +284,27 @@ void recurrent(Context& context) {
           c[b * hidden + k] = first_c ? first_c[state_at(d, b) + k] : T{0};
         }
       }
-      const Layer<T> layer{cell, steps, batch, width, hidden, gates, ws + d * n * width, rs + d * n * hidden,
-                           biases ? biases + d * 2 * n : nullptr, peepholes ? peepholes + d * 3 * hidden : nullptr,
-                           std::span<const Activation<T>>(activations).subspan(static_cast<std::size_t>(d) * defaults.size(), defaults.size()),
-                           static_cast<T>(clip), flag(node, "input_forget", false), flag(node, "linear_before_reset", false),
-                           direction == "reverse" || d == 1, lengths.data()};
+      const Layer<T> layer{cell,
+                           steps,
+                           batch,
+                           width,
+                           hidden,
+                           gates,
+                           ws + d * n * width,
+                           rs + d * n * hidden,
+                           biases ? biases + d * 2 * n : nullptr,
+                           peepholes ? peepholes + d * 3 * hidden : nullptr,
+                           std::span<const Activation<T>>(activations)
+                               .subspan(static_cast<std::size_t>(d) * defaults.size(), defaults.size()),
+                           static_cast<T>(clip),
+                           flag(node, "input_forget", false),
+                           flag(node, "linear_before_reset", false),
+                           direction == "reverse" || d == 1,
+                           lengths.data()};
       layer.run(context, inputs, h, c, [&](std::int64_t step, std::int64_t b, const T* state) {
         if (!y) return;
-        const std::int64_t at = by_batch ? ((b * steps + step) * directions + d) * hidden : ((step * directions + d) * batch + b) * hidden;
+        const std::int64_t at =
+            by_batch ? ((b * steps + step) * directions + d) * hidden : ((step * directions + d) * batch + b) * hidden;
         std::copy_n(state, hidden, y->data() + at);
       });
       for (std::int64_t b = 0; b < batch; ++b) {

@@ -2,10 +2,11 @@
 //
 // Floats are summed in double, in an order that depends on the shape alone. Integers wrap. NaN wins in Max and Min. Axes
 // are an attribute, and since opset 13 (ReduceSum) or 18 (the others) an input.
+#include "exec/reference/reduce.h"
+
 #include <cmath>
 
 #include "exec/reference/list.h"
-#include "exec/reference/reduce.h"
 
 namespace hone::exec {
 namespace {

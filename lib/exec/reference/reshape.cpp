@@ -16,7 +16,8 @@ void reshape_to(Context& context, const ir::Dims& target, bool allow_zero) {
     } else if (dims[i] < 0) {
       bad_input("a negative dimension in {}", ir::text(target));
     } else if (dims[i] == 0 && !allow_zero) {
-      if (i >= in.rank()) bad_input("dimension {} of {} is copied from shape {}", i, ir::text(target), ir::text(in.dims));
+      if (i >= in.rank())
+        bad_input("dimension {} of {} is copied from shape {}", i, ir::text(target), ir::text(in.dims));
       dims[i] = in.dims[i];
     }
   }

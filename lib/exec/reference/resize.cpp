@@ -345,10 +345,8 @@ void resize_11(Context& context) {
 }
 
 constexpr KernelEntry entries[] = {
-    {"Upsample", 1, stateless<upsample_1>, 6},
-    {"Upsample", 7, stateless<upsample_7>, 8},
-    {"Upsample", 9, stateless<upsample_9>},
-    {"Resize", 10, stateless<upsample_9>, 10},
+    {"Upsample", 1, stateless<upsample_1>, 6}, {"Upsample", 7, stateless<upsample_7>, 8},
+    {"Upsample", 9, stateless<upsample_9>},    {"Resize", 10, stateless<upsample_9>, 10},
     {"Resize", 11, stateless<resize_11>},
 };
 

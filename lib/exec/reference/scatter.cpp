@@ -25,11 +25,16 @@ T combined(Reduction reduction, T old, T update) {
   // Integers wrap: unsigned arithmetic of at least 32 bits.
   using W = std::conditional_t<std::is_floating_point_v<T>, T, std::uint64_t>;
   switch (reduction) {
-    case Reduction::add: return static_cast<T>(static_cast<W>(old) + static_cast<W>(update));
-    case Reduction::multiply: return static_cast<T>(static_cast<W>(old) * static_cast<W>(update));
-    case Reduction::minimum: return old < update || old != old ? old : update;
-    case Reduction::maximum: return old > update || old != old ? old : update;
-    case Reduction::none: break;
+    case Reduction::add:
+      return static_cast<T>(static_cast<W>(old) + static_cast<W>(update));
+    case Reduction::multiply:
+      return static_cast<T>(static_cast<W>(old) * static_cast<W>(update));
+    case Reduction::minimum:
+      return old < update || old != old ? old : update;
+    case Reduction::maximum:
+      return old > update || old != old ? old : update;
+    case Reduction::none:
+      break;
   }
   return update;
 }

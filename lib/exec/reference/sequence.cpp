@@ -29,7 +29,8 @@ void sequence_construct(Context& context) {
     const ir::Tensor* tensor = sequence.items.back().tensor();
     if (!tensor) continue;
     if (i == 0) sequence.element = ir::Type::tensor(tensor->type());
-    if (sequence.element.element != tensor->type()) bad_input("tensors of {} and {}", ir::name(sequence.element.element), ir::name(tensor->type()));
+    if (sequence.element.element != tensor->type())
+      bad_input("tensors of {} and {}", ir::name(sequence.element.element), ir::name(tensor->type()));
   }
   context.set_output(0, std::move(sequence));
 }
@@ -61,8 +62,7 @@ void sequence_insert(Context& context) {
 void sequence_erase(Context& context) {
   ir::Sequence sequence = sequence_input(context, 0);
   if (sequence.items.empty()) bad_input("the sequence is empty");
-  const std::size_t at =
-      context.has_input(1) ? position(context, 1, sequence.items.size()) : sequence.items.size() - 1;
+  const std::size_t at = context.has_input(1) ? position(context, 1, sequence.items.size()) : sequence.items.size() - 1;
   sequence.items.erase(sequence.items.begin() + static_cast<std::ptrdiff_t>(at));
   context.set_output(0, std::move(sequence));
 }

@@ -70,10 +70,9 @@ std::vector<std::size_t> checked_axes(DimSpan axes, std::size_t rank) {
 ir::Dims read_ints(const Array& array) {
   if (array.rank() > 1) bad_input("a tensor of rank {} where a list of integers is expected", array.rank());
   ir::Dims result(static_cast<std::size_t>(array.count()));
-  const bool known = dispatch<std::int64_t, std::int32_t, std::int16_t, std::int8_t, std::uint8_t, std::uint16_t,
-                              std::uint32_t>(array.type, [&]<typename T>() {
-    std::copy_n(array.as<T>(), result.size(), result.begin());
-  });
+  const bool known =
+      dispatch<std::int64_t, std::int32_t, std::int16_t, std::int8_t, std::uint8_t, std::uint16_t, std::uint32_t>(
+          array.type, [&]<typename T>() { std::copy_n(array.as<T>(), result.size(), result.begin()); });
   if (!known) bad_input("a tensor of {} where a list of integers is expected", ir::name(array.type));
   return result;
 }
@@ -110,7 +109,8 @@ std::string required_string(const ir::Node& node, std::string_view name) {
 ir::ElementType type_attribute(const ir::Node& node, std::string_view name, ir::ElementType fallback) {
   const std::int64_t value = node.int_or(name, static_cast<std::int64_t>(fallback));
   const auto type = static_cast<ir::ElementType>(value);
-  if (value != static_cast<std::int64_t>(type) || !ir::is_known(type)) bad_input("{} is {}, no element type", name, value);
+  if (value != static_cast<std::int64_t>(type) || !ir::is_known(type))
+    bad_input("{} is {}, no element type", name, value);
   return type;
 }
 

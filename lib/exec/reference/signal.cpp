@@ -36,7 +36,8 @@ class Fourier {
       }
     }
     roots_.resize(size_ / 2);
-    for (std::size_t i = 0; i < roots_.size(); ++i) roots_[i] = turn(static_cast<double>(i) / static_cast<double>(size_));
+    for (std::size_t i = 0; i < roots_.size(); ++i)
+      roots_[i] = turn(static_cast<double>(i) / static_cast<double>(size_));
     if (!chirp_.empty()) {
       kernel_.assign(size_, {});
       for (std::size_t i = 0; i < length_; ++i) {
@@ -97,7 +98,9 @@ void dft_along(Context& context, std::int64_t given_axis) {
   if (axis == in.rank() - 1) bad_input("the last axis holds the parts of complex numbers");
   const bool inverse = flag(context.node(), "inverse", false), onesided = flag(context.node(), "onesided", false);
   const std::int64_t dim = in.dims[axis];
-  const std::int64_t length = context.has_input(1) ? read_int(context.input(1)) : inverse && onesided ? 2 * (dim - 1) : dim;
+  const std::int64_t length = context.has_input(1)  ? read_int(context.input(1))
+                              : inverse && onesided ? 2 * (dim - 1)
+                                                    : dim;
   const bool to_real = inverse && onesided;
   ir::Dims dims = in.dims;
   dims.back() = to_real ? 1 : 2;
@@ -109,7 +112,8 @@ void dft_along(Context& context, std::int64_t given_axis) {
     Result<T> out(context, 0, in.type, dims);
     if (out.count() == 0) return;
     const Fourier transform(length);
-    const std::int64_t taken = std::min(dim, to_real ? length / 2 + 1 : length), given = dims[axis], out_parts = dims.back();
+    const std::int64_t taken = std::min(dim, to_real ? length / 2 + 1 : length), given = dims[axis],
+                       out_parts = dims.back();
     parallel_for(outer * inner, grain_for(static_cast<double>(length) * 32), [&](std::int64_t begin, std::int64_t end) {
       std::vector<Complex> line(static_cast<std::size_t>(length));
       for (std::int64_t unit = begin; unit < end; ++unit) {
@@ -117,11 +121,13 @@ void dft_along(Context& context, std::int64_t given_axis) {
         std::fill(line.begin(), line.end(), Complex());
         for (std::int64_t k = 0; k < taken; ++k) {
           const T* number = from + ((o * dim + k) * inner + i) * parts;
-          line[static_cast<std::size_t>(k)] = {static_cast<double>(number[0]), parts == 2 ? static_cast<double>(number[1]) : 0};
+          line[static_cast<std::size_t>(k)] = {static_cast<double>(number[0]),
+                                               parts == 2 ? static_cast<double>(number[1]) : 0};
         }
         if (to_real) {  // the other half is the conjugate of the first
           line[0] = line[0].real();
-          if (length % 2 == 0) line[static_cast<std::size_t>(length / 2)] = line[static_cast<std::size_t>(length / 2)].real();
+          if (length % 2 == 0)
+            line[static_cast<std::size_t>(length / 2)] = line[static_cast<std::size_t>(length / 2)].real();
           for (std::int64_t k = length / 2 + 1; k < length; ++k) {
             line[static_cast<std::size_t>(k)] = std::conj(line[static_cast<std::size_t>(length - k)]);
           }
@@ -167,23 +173,24 @@ void stft(Context& context) {
     const T* weights = window ? view<T>(context, *window) : nullptr;
     Result<T> out(context, 0, in.type, ir::Dims{batch, frames, bins, 2});
     const Fourier transform(length);
-    parallel_for(batch * frames, grain_for(static_cast<double>(length) * 32), [&](std::int64_t begin, std::int64_t end) {
-      std::vector<Complex> line(static_cast<std::size_t>(length));
-      for (std::int64_t unit = begin; unit < end; ++unit) {
-        const T* frame = from + (unit / frames * signal + unit % frames * step) * parts;
-        std::fill(line.begin(), line.end(), Complex());
-        for (std::int64_t k = 0; k < weighted; ++k) {
-          const double weight = weights ? static_cast<double>(weights[k]) : 1;
-          line[static_cast<std::size_t>(k)] = {weight * static_cast<double>(frame[k * parts]),
-                                               parts == 2 ? weight * static_cast<double>(frame[k * 2 + 1]) : 0};
-        }
-        transform(line);
-        for (std::int64_t k = 0; k < bins; ++k) {
-          out.data()[(unit * bins + k) * 2] = static_cast<T>(line[static_cast<std::size_t>(k)].real());
-          out.data()[(unit * bins + k) * 2 + 1] = static_cast<T>(line[static_cast<std::size_t>(k)].imag());
-        }
-      }
-    });
+    parallel_for(
+        batch * frames, grain_for(static_cast<double>(length) * 32), [&](std::int64_t begin, std::int64_t end) {
+          std::vector<Complex> line(static_cast<std::size_t>(length));
+          for (std::int64_t unit = begin; unit < end; ++unit) {
+            const T* frame = from + (unit / frames * signal + unit % frames * step) * parts;
+            std::fill(line.begin(), line.end(), Complex());
+            for (std::int64_t k = 0; k < weighted; ++k) {
+              const double weight = weights ? static_cast<double>(weights[k]) : 1;
+              line[static_cast<std::size_t>(k)] = {weight * static_cast<double>(frame[k * parts]),
+                                                   parts == 2 ? weight * static_cast<double>(frame[k * 2 + 1]) : 0};
+            }
+            transform(line);
+            for (std::int64_t k = 0; k < bins; ++k) {
+              out.data()[(unit * bins + k) * 2] = static_cast<T>(line[static_cast<std::size_t>(k)].real());
+              out.data()[(unit * bins + k) * 2 + 1] = static_cast<T>(line[static_cast<std::size_t>(k)].imag());
+            }
+          }
+        });
     out.finish();
   });
 }
@@ -209,7 +216,8 @@ void fill_with(Context& context, ir::ElementType type, const ir::Dims& dims, con
 }
 
 void mel_weight_matrix(Context& context) {
-  const std::int64_t bins = read_int(context.input(0)), length = read_int(context.input(1)), rate = read_int(context.input(2));
+  const std::int64_t bins = read_int(context.input(0)), length = read_int(context.input(1)),
+                     rate = read_int(context.input(2));
   const double low = read_double(context.input(3)), high = read_double(context.input(4));
   if (bins < 1 || length < 1 || rate < 1) bad_input("{} bins of a transform of {} at {} Hz", bins, length, rate);
   const std::int64_t rows = length / 2 + 1;
@@ -221,16 +229,20 @@ void mel_weight_matrix(Context& context) {
   for (std::int64_t i = 0; i < bins + 2; ++i) {
     const double hertz = 700 * std::expm1((static_cast<double>(i) * step + first) / 2595 * std::log(10.0));
     const double bin = std::floor(static_cast<double>(length + 1) * hertz / static_cast<double>(rate));
-    if (!(bin >= 0 && bin < static_cast<double>(rows))) bad_input("the edges {} and {} Hz lie outside of the spectrum", low, high);
+    if (!(bin >= 0 && bin < static_cast<double>(rows)))
+      bad_input("the edges {} and {} Hz lie outside of the spectrum", low, high);
     edges.push_back(static_cast<std::int64_t>(bin));
   }
   std::vector<double> weights(static_cast<std::size_t>(rows * bins));
   for (std::int64_t i = 0; i < bins; ++i) {
-    const std::int64_t left = edges[static_cast<std::size_t>(i)], center = edges[static_cast<std::size_t>(i + 1)], right = edges[static_cast<std::size_t>(i + 2)];
+    const std::int64_t left = edges[static_cast<std::size_t>(i)], center = edges[static_cast<std::size_t>(i + 1)],
+                       right = edges[static_cast<std::size_t>(i + 2)];
     const auto at = [&](std::int64_t row) -> double& { return weights[static_cast<std::size_t>(row * bins + i)]; };
     if (center == left) at(center) = 1;
-    for (std::int64_t k = left; center > left && k <= center; ++k) at(k) = static_cast<double>(k - left) / static_cast<double>(center - left);
-    for (std::int64_t k = center; k < right; ++k) at(k) = static_cast<double>(right - k) / static_cast<double>(right - center);
+    for (std::int64_t k = left; center > left && k <= center; ++k)
+      at(k) = static_cast<double>(k - left) / static_cast<double>(center - left);
+    for (std::int64_t k = center; k < right; ++k)
+      at(k) = static_cast<double>(right - k) / static_cast<double>(right - center);
   }
   fill_with(context, type, {rows, bins}, [&](std::int64_t i) { return weights[static_cast<std::size_t>(i)]; });
 }

@@ -54,26 +54,26 @@ void copy_rows(const Walk& walk, const T* in, T* out) {
     }
   };
   if (dims.empty()) {
-    parallel_for(length, cheap_grain, [&](std::int64_t begin, std::int64_t end) {
-      copy(in + begin * step, out + begin, end - begin);
-    });
+    parallel_for(length, cheap_grain,
+                 [&](std::int64_t begin, std::int64_t end) { copy(in + begin * step, out + begin, end - begin); });
     return;
   }
-  parallel_for(product(dims), std::max<std::int64_t>(1, cheap_grain / length), [&](std::int64_t begin, std::int64_t end) {
-    ir::Dims index(dims.size());
-    std::int64_t rest = begin;
-    for (std::size_t d = dims.size(); d-- > 0; rest /= dims[d]) index[d] = rest % dims[d];
-    std::int64_t at = locate(begin, dims, steps);
-    for (std::int64_t row = begin; row < end; ++row) {
-      copy(in + at, out + row * length, length);
-      for (std::size_t d = dims.size(); d-- > 0;) {
-        at += steps[d];
-        if (++index[d] < dims[d]) break;
-        at -= steps[d] * dims[d];
-        index[d] = 0;
-      }
-    }
-  });
+  parallel_for(product(dims), std::max<std::int64_t>(1, cheap_grain / length),
+               [&](std::int64_t begin, std::int64_t end) {
+                 ir::Dims index(dims.size());
+                 std::int64_t rest = begin;
+                 for (std::size_t d = dims.size(); d-- > 0; rest /= dims[d]) index[d] = rest % dims[d];
+                 std::int64_t at = locate(begin, dims, steps);
+                 for (std::int64_t row = begin; row < end; ++row) {
+                   copy(in + at, out + row * length, length);
+                   for (std::size_t d = dims.size(); d-- > 0;) {
+                     at += steps[d];
+                     if (++index[d] < dims[d]) break;
+                     at -= steps[d] * dims[d];
+                     index[d] = 0;
+                   }
+                 }
+               });
 }
 
 // The input is contiguous along dimension `fast`, the output along the last one: squares of both at a time.
@@ -93,18 +93,18 @@ void copy_tiles(const Walk& walk, std::size_t fast, const T* in, T* out) {
   const std::int64_t bands = ceil_div(rows, tile);
   parallel_for(product(dims) * bands, std::max<std::int64_t>(1, cheap_grain / (tile * columns)),
                [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t unit = begin; unit < end; ++unit) {
-      const std::int64_t first_row = unit % bands * tile, last_row = std::min(rows, first_row + tile);
-      const T* from = in + locate(unit / bands, dims, in_outer);
-      T* to = out + locate(unit / bands, dims, out_outer);
-      for (std::int64_t c0 = 0; c0 < columns; c0 += tile) {
-        const std::int64_t c1 = std::min(columns, c0 + tile);
-        for (std::int64_t r = first_row; r < last_row; ++r) {
-          for (std::int64_t c = c0; c < c1; ++c) to[r * row_step + c] = from[r + c * column_step];
-        }
-      }
-    }
-  });
+                 for (std::int64_t unit = begin; unit < end; ++unit) {
+                   const std::int64_t first_row = unit % bands * tile, last_row = std::min(rows, first_row + tile);
+                   const T* from = in + locate(unit / bands, dims, in_outer);
+                   T* to = out + locate(unit / bands, dims, out_outer);
+                   for (std::int64_t c0 = 0; c0 < columns; c0 += tile) {
+                     const std::int64_t c1 = std::min(columns, c0 + tile);
+                     for (std::int64_t r = first_row; r < last_row; ++r) {
+                       for (std::int64_t c = c0; c < c1; ++c) to[r * row_step + c] = from[r + c * column_step];
+                     }
+                   }
+                 }
+               });
 }
 
 template <typename T>

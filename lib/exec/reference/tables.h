@@ -22,25 +22,25 @@ void fill_from(const T* in, const ir::Dims& in_dims, T* out, const std::vector<i
   while (end < width && columns[end] == columns[first] + (end - first)) ++end;
   parallel_for(product(dims, 0, last), std::max<std::int64_t>(1, cheap_grain / width),
                [&](std::int64_t begin, std::int64_t stop) {
-    for (std::int64_t row = begin; row < stop; ++row) {
-      std::int64_t base = 0, rest = row;
-      bool inside = true;
-      for (std::size_t d = last; d-- > 0; rest /= dims[d]) {
-        const std::int64_t at = tables[d][static_cast<std::size_t>(rest % dims[d])];
-        inside = inside && at >= 0;
-        base += at * steps[d];
-      }
-      T* to = out + row * width;
-      if (!inside) {
-        std::fill_n(to, width, constant);
-        continue;
-      }
-      const T* from = in + base;
-      for (std::int64_t i = 0; i < first; ++i) to[i] = constant;
-      if (end > first) std::copy_n(from + columns[first], end - first, to + first);
-      for (std::int64_t i = end; i < width; ++i) to[i] = columns[i] < 0 ? constant : from[columns[i]];
-    }
-  });
+                 for (std::int64_t row = begin; row < stop; ++row) {
+                   std::int64_t base = 0, rest = row;
+                   bool inside = true;
+                   for (std::size_t d = last; d-- > 0; rest /= dims[d]) {
+                     const std::int64_t at = tables[d][static_cast<std::size_t>(rest % dims[d])];
+                     inside = inside && at >= 0;
+                     base += at * steps[d];
+                   }
+                   T* to = out + row * width;
+                   if (!inside) {
+                     std::fill_n(to, width, constant);
+                     continue;
+                   }
+                   const T* from = in + base;
+                   for (std::int64_t i = 0; i < first; ++i) to[i] = constant;
+                   if (end > first) std::copy_n(from + columns[first], end - first, to + first);
+                   for (std::int64_t i = end; i < width; ++i) to[i] = columns[i] < 0 ? constant : from[columns[i]];
+                 }
+               });
 }
 
 }  // namespace hone::exec

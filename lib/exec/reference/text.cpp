@@ -29,10 +29,12 @@ void string_concat(Context& context) {
   const auto joined = [&](const Array& in) {
     std::uint64_t bytes = 0;
     for (const std::string& text : *in.strings) bytes += text.size();
-    return in.count() == 0 ? 0 : bytes * (static_cast<std::uint64_t>(out.count()) / static_cast<std::uint64_t>(in.count()));
+    return in.count() == 0 ? 0
+                           : bytes * (static_cast<std::uint64_t>(out.count()) / static_cast<std::uint64_t>(in.count()));
   };
   const std::uint64_t bytes = joined(a) + joined(b);
-  if (bytes > most_text) fail(ErrorKind::resource_limit, "a result of {} bytes of text, and {} is the limit", bytes, most_text);
+  if (bytes > most_text)
+    fail(ErrorKind::resource_limit, "a result of {} bytes of text, and {} is the limit", bytes, most_text);
   require_memory(bytes, "a tensor of strings");
   combine(broadcast<2>(dims, {a.dims, b.dims}), a.strings->data(), b.strings->data(), out.strings->data(), costly_grain,
           [](const std::string& x, const std::string& y) { return x + y; });
@@ -82,7 +84,8 @@ void string_split(Context& context) {
   }
   if (!context.wants_output(1)) return;
   Array& counts = context.output(1, ir::ElementType::int64, in.dims);
-  for (std::size_t i = 0; i < parts.size(); ++i) counts.as<std::int64_t>()[i] = static_cast<std::int64_t>(parts[i].size());
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    counts.as<std::int64_t>()[i] = static_cast<std::int64_t>(parts[i].size());
 }
 
 // Letters that differ by a fixed distance, or alternate.
@@ -179,7 +182,8 @@ class Pool {
     for (std::size_t i = 0; i < starts.size(); ++i) {
       const auto length = static_cast<std::int64_t>(i) + 1;
       const std::int64_t begin = starts[i], end = i + 1 < starts.size() ? starts[i + 1] : total;
-      if (begin < 0 || end < begin || end > total || (end - begin) % length != 0) bad_input("ngram_counts {}", ir::text(starts));
+      if (begin < 0 || end < begin || end > total || (end - begin) % length != 0)
+        bad_input("ngram_counts {}", ir::text(starts));
       for (std::int64_t at = begin; at < end; at += length, ++count_) {
         if (length < least || length > most) continue;
         std::size_t node_at = 0;
@@ -235,14 +239,16 @@ void tf_idf_vectorizer(Context& context) {
   const ir::Dims columns = required_ints(node, "ngram_indexes");
   const std::string mode = required_string(node, "mode");
   if (mode != "TF" && mode != "IDF" && mode != "TFIDF") bad_input("mode is {}", quoted(mode));
-  if (static_cast<std::int64_t>(columns.size()) < pool.count()) bad_input("{} ngram_indexes for {} n-grams", columns.size(), pool.count());
+  if (static_cast<std::int64_t>(columns.size()) < pool.count())
+    bad_input("{} ngram_indexes for {} n-grams", columns.size(), pool.count());
   std::int64_t width = 0;
   for (const std::int64_t column : columns) {
     if (column < 0) bad_input("ngram_indexes hold {}", column);
     width = std::max(width, size_sum(column, 1));
   }
   const std::vector<float> weights = node.floats_or("weights", {});
-  if (!weights.empty() && static_cast<std::int64_t>(weights.size()) < width) bad_input("{} weights for {} columns", weights.size(), width);
+  if (!weights.empty() && static_cast<std::int64_t>(weights.size()) < width)
+    bad_input("{} weights for {} columns", weights.size(), width);
   const std::int64_t skips = required_int(node, "max_skip_count"), least = required_int(node, "min_gram_length");
   if (in.rank() > 2 || skips < 0) bad_input("an input of shape {} and {} skips", ir::text(in.dims), skips);
   const std::int64_t rows = in.rank() == 2 ? in.dims[0] : 1, length = in.rank() == 0 ? 1 : in.dims.back();
@@ -259,12 +265,14 @@ void tf_idf_vectorizer(Context& context) {
   Array& out = context.output(0, ir::ElementType::float32, in.rank() == 2 ? ir::Dims{rows, width} : ir::Dims{width});
   std::fill_n(out.as<float>(), out.count(), 0.0f);
   for (std::int64_t r = 0; r < rows; ++r) {
-    const auto row = std::span<const std::int64_t>(words).subspan(static_cast<std::size_t>(r * length), static_cast<std::size_t>(length));
+    const auto row = std::span<const std::int64_t>(words).subspan(static_cast<std::size_t>(r * length),
+                                                                  static_cast<std::size_t>(length));
     float* counts = out.as<float>() + r * width;
     for (std::int64_t step = 1; step <= std::min(skips + 1, std::max<std::int64_t>(1, length)); ++step) {
       for (std::size_t at = 0; at < row.size(); ++at) {
         pool.match(row, at, static_cast<std::size_t>(step), [&](std::int64_t ngram, std::int64_t n) {
-          if (n >= least && (n > 1 || step == 1)) ++counts[columns[static_cast<std::size_t>(ngram)]];  // one word has no gaps
+          if (n >= least && (n > 1 || step == 1))
+            ++counts[columns[static_cast<std::size_t>(ngram)]];  // one word has no gaps
         });
       }
     }
@@ -276,10 +284,8 @@ void tf_idf_vectorizer(Context& context) {
 }
 
 constexpr KernelEntry entries[] = {
-    {"StringConcat", 20, stateless<string_concat>},
-    {"StringSplit", 20, stateless<string_split>},
-    {"StringNormalizer", 10, stateless<string_normalizer>},
-    {"RegexFullMatch", 20, stateless<regex_full_match>},
+    {"StringConcat", 20, stateless<string_concat>},         {"StringSplit", 20, stateless<string_split>},
+    {"StringNormalizer", 10, stateless<string_normalizer>}, {"RegexFullMatch", 20, stateless<regex_full_match>},
     {"TfIdfVectorizer", 9, stateless<tf_idf_vectorizer>},
 };
 

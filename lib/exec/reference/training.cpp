@@ -15,7 +15,8 @@ struct Step {
   std::size_t tensors;
 
   Step(Context& context, std::size_t groups) {
-    if (context.input_count() < 2 + groups || (context.input_count() - 2) % groups != 0) bad_input("{} inputs", context.input_count());
+    if (context.input_count() < 2 + groups || (context.input_count() - 2) % groups != 0)
+      bad_input("{} inputs", context.input_count());
     rate = read_double(context.input(0));
     count = static_cast<double>(read_int(context.input(1)));
     tensors = (context.input_count() - 2) / groups;
@@ -30,7 +31,8 @@ void update(Context& context, const Step& step, const F& f) {
     for (std::size_t group = 1; group < 2 + states; ++group) {
       const Array& other = context.input(2 + group * step.tensors + i);
       require_type(other, x.type, "every input of a tensor");
-      if (other.dims != x.dims) bad_input("inputs of shapes {} and {} for one tensor", ir::text(x.dims), ir::text(other.dims));
+      if (other.dims != x.dims)
+        bad_input("inputs of shapes {} and {} for one tensor", ir::text(x.dims), ir::text(other.dims));
     }
     in_real(context, x.type, [&]<typename T>() {
       const T *values = view<T>(context, x), *gradients = view<T>(context, context.input(2 + step.tensors + i));
@@ -56,7 +58,9 @@ void update(Context& context, const Step& step, const F& f) {
   }
 }
 
-double number(const ir::Node& node, std::string_view name, float fallback) { return static_cast<double>(node.float_or(name, fallback)); }
+double number(const ir::Node& node, std::string_view name, float fallback) {
+  return static_cast<double>(node.float_or(name, fallback));
+}
 
 void adagrad(Context& context) {
   const Step step(context, 3);
@@ -73,9 +77,12 @@ void adagrad(Context& context) {
 void adam(Context& context) {
   const Step step(context, 4);
   const ir::Node& node = context.node();
-  const double alpha = number(node, "alpha", 0.9f), beta = number(node, "beta", 0.999f), epsilon = number(node, "epsilon", 0);
+  const double alpha = number(node, "alpha", 0.9f), beta = number(node, "beta", 0.999f),
+               epsilon = number(node, "epsilon", 0);
   const double norm = number(node, "norm_coefficient", 0), after = number(node, "norm_coefficient_post", 0);
-  const double rate = step.count > 0 ? step.rate * std::sqrt(1 - std::pow(beta, step.count)) / (1 - std::pow(alpha, step.count)) : step.rate;
+  const double rate = step.count > 0
+                          ? step.rate * std::sqrt(1 - std::pow(beta, step.count)) / (1 - std::pow(alpha, step.count))
+                          : step.rate;
   update<2>(context, step, [=](double& x, double gradient, double* state) {
     const double g = norm * x + gradient;
     state[0] = alpha * state[0] + (1 - alpha) * g;

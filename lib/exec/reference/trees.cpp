@@ -21,8 +21,8 @@ struct Branch {
   std::int64_t feature = 0;
   double threshold = 0;
   std::size_t yes = 0, no = 0;
-  std::vector<double> members;                              // sorted
-  std::vector<std::pair<std::int64_t, double>> votes;       // of a leaf: target and weight
+  std::vector<double> members;                         // sorted
+  std::vector<std::pair<std::int64_t, double>> votes;  // of a leaf: target and weight
 };
 
 struct Forest {
@@ -74,13 +74,26 @@ struct Forest {
         yes = at->missing_is_true;
       } else {
         switch (at->test) {
-          case Test::leq: yes = value <= at->threshold; break;
-          case Test::lt: yes = value < at->threshold; break;
-          case Test::gte: yes = value >= at->threshold; break;
-          case Test::gt: yes = value > at->threshold; break;
-          case Test::eq: yes = value == at->threshold; break;
-          case Test::neq: yes = value != at->threshold; break;
-          default: yes = std::binary_search(at->members.begin(), at->members.end(), value);
+          case Test::leq:
+            yes = value <= at->threshold;
+            break;
+          case Test::lt:
+            yes = value < at->threshold;
+            break;
+          case Test::gte:
+            yes = value >= at->threshold;
+            break;
+          case Test::gt:
+            yes = value > at->threshold;
+            break;
+          case Test::eq:
+            yes = value == at->threshold;
+            break;
+          case Test::neq:
+            yes = value != at->threshold;
+            break;
+          default:
+            yes = std::binary_search(at->members.begin(), at->members.end(), value);
         }
       }
       at = &branches[yes ? at->yes : at->no];
@@ -98,24 +111,26 @@ std::vector<double> numbers(const ir::Node& node, const std::string& name) {
 // The lists of TreeEnsembleClassifier and TreeEnsembleRegressor: nodes by (tree, node), and votes by the same.
 Forest read_forest(const ir::Node& node, const std::string& votes) {
   const ir::Dims trees = node.ints_or("nodes_treeids", {}), ids = node.ints_or("nodes_nodeids", {});
-  const ir::Dims features = node.ints_or("nodes_featureids", {}), yes = node.ints_or("nodes_truenodeids", {}), no = node.ints_or("nodes_falsenodeids", {});
+  const ir::Dims features = node.ints_or("nodes_featureids", {}), yes = node.ints_or("nodes_truenodeids", {}),
+                 no = node.ints_or("nodes_falsenodeids", {});
   const ir::Dims missing = node.ints_or("nodes_missing_value_tracks_true", {});
   const std::vector<std::string> modes = string_list(node, "nodes_modes");
   const std::vector<double> thresholds = numbers(node, "nodes_values");
   const std::size_t n = trees.size();
-  if (ids.size() != n || features.size() != n || yes.size() != n || no.size() != n || modes.size() != n || thresholds.size() != n ||
-      (!missing.empty() && missing.size() != n)) {
+  if (ids.size() != n || features.size() != n || yes.size() != n || no.size() != n || modes.size() != n ||
+      thresholds.size() != n || (!missing.empty() && missing.size() != n)) {
     bad_input("the lists nodes_* have different lengths");
   }
   Forest forest;
   forest.branches.resize(n);
   std::map<std::pair<std::int64_t, std::int64_t>, std::size_t> index;
   for (std::size_t i = 0; i < n; ++i) {
-    if (!index.try_emplace({trees[i], ids[i]}, i).second) bad_input("node {} of tree {} is listed twice", ids[i], trees[i]);
+    if (!index.try_emplace({trees[i], ids[i]}, i).second)
+      bad_input("node {} of tree {} is listed twice", ids[i], trees[i]);
   }
-  static const std::map<std::string, Test> tests = {{"BRANCH_LEQ", Test::leq}, {"BRANCH_LT", Test::lt}, {"BRANCH_GTE", Test::gte},
-                                                    {"BRANCH_GT", Test::gt},   {"BRANCH_EQ", Test::eq}, {"BRANCH_NEQ", Test::neq},
-                                                    {"LEAF", Test::leaf}};
+  static const std::map<std::string, Test> tests = {
+      {"BRANCH_LEQ", Test::leq}, {"BRANCH_LT", Test::lt},   {"BRANCH_GTE", Test::gte}, {"BRANCH_GT", Test::gt},
+      {"BRANCH_EQ", Test::eq},   {"BRANCH_NEQ", Test::neq}, {"LEAF", Test::leaf}};
   std::vector<bool> has_parent(n);
   for (std::size_t i = 0; i < n; ++i) {
     Branch& branch = forest.branches[i];
@@ -145,7 +160,8 @@ Forest read_forest(const ir::Node& node, const std::string& votes) {
   const ir::Dims vote_trees = node.ints_or(votes + "_treeids", {}), vote_nodes = node.ints_or(votes + "_nodeids", {});
   const ir::Dims targets = node.ints_or(votes + "_ids", {});
   const std::vector<double> weights = numbers(node, votes + "_weights");
-  if (vote_nodes.size() != vote_trees.size() || targets.size() != vote_trees.size() || weights.size() != vote_trees.size()) {
+  if (vote_nodes.size() != vote_trees.size() || targets.size() != vote_trees.size() ||
+      weights.size() != vote_trees.size()) {
     bad_input("the lists {}_* have different lengths", votes);
   }
   for (std::size_t i = 0; i < targets.size(); ++i) {
@@ -169,7 +185,8 @@ enum class Aggregate { average, sum, minimum, maximum };
 
 // Scores of one row, and which targets had a vote.
 template <typename T>
-void vote(const Forest& forest, const T* x, Aggregate aggregate, std::vector<double>& scores, std::vector<bool>& voted) {
+void vote(const Forest& forest, const T* x, Aggregate aggregate, std::vector<double>& scores,
+          std::vector<bool>& voted) {
   std::fill(scores.begin(), scores.end(), 0.0);
   voted.assign(scores.size(), false);
   for (const std::size_t root : forest.roots) {
@@ -193,7 +210,8 @@ template <typename F>
 void for_each_row(Context& context, const Forest& forest, const F& f) {
   const Array& in = context.input(0);
   const Features features(in);
-  if (features.width < forest.features && features.rows > 0) bad_input("{} features, where the trees ask for {}", features.width, forest.features);
+  if (features.width < forest.features && features.rows > 0)
+    bad_input("{} features, where the trees ask for {}", features.width, forest.features);
   const auto run = [&](const auto* rows) {
     const double work = 64 * static_cast<double>(forest.roots.size());
     parallel_for(features.rows, grain_for(work), [&](std::int64_t begin, std::int64_t end) {
@@ -210,14 +228,20 @@ void for_each_row(Context& context, const Forest& forest, const F& f) {
 class Regressor : public Kernel {
  public:
   explicit Regressor(const KernelInfo& info)
-      : forest_(read_forest(info.node, "target")), targets_(info.node.int_or("n_targets", 1)), base_(numbers(info.node, "base_values")),
+      : forest_(read_forest(info.node, "target")),
+        targets_(info.node.int_or("n_targets", 1)),
+        base_(numbers(info.node, "base_values")),
         transform_(post_transform_of(info.node)) {
     const std::string aggregate = info.node.string_or("aggregate_function", "SUM");
-    aggregate_ = aggregate == "AVERAGE" ? Aggregate::average : aggregate == "MIN" ? Aggregate::minimum : aggregate == "MAX" ? Aggregate::maximum : Aggregate::sum;
+    aggregate_ = aggregate == "AVERAGE" ? Aggregate::average
+                 : aggregate == "MIN"   ? Aggregate::minimum
+                 : aggregate == "MAX"   ? Aggregate::maximum
+                                        : Aggregate::sum;
     if (aggregate_ == Aggregate::sum && aggregate != "SUM") bad_input("aggregate_function is {}", quoted(aggregate));
     if (targets_ < 1) bad_input("n_targets is {}", targets_);
     require_targets(forest_, targets_);
-    if (!base_.empty() && base_.size() != 1 && static_cast<std::int64_t>(base_.size()) != targets_) bad_input("{} base values for {} targets", base_.size(), targets_);
+    if (!base_.empty() && base_.size() != 1 && static_cast<std::int64_t>(base_.size()) != targets_)
+      bad_input("{} base values for {} targets", base_.size(), targets_);
   }
 
   void run(Context& context) override {
@@ -232,7 +256,8 @@ class Regressor : public Kernel {
         shown[i] = static_cast<float>(scores[i] + (base_.empty() ? 0 : base_[base_.size() == 1 ? 0 : i]));
       }
       // A single target is shown as it is, but for PROBIT: as ONNX Runtime has it.
-      if (shown.size() > 1 || transform_ == PostTransform::probit) post_transform(shown.data(), shown.size(), transform_);
+      if (shown.size() > 1 || transform_ == PostTransform::probit)
+        post_transform(shown.data(), shown.size(), transform_);
       std::copy(shown.begin(), shown.end(), out + row * targets_);
     });
   }
@@ -248,12 +273,15 @@ class Regressor : public Kernel {
 class Classifier : public Kernel {
  public:
   explicit Classifier(const KernelInfo& info)
-      : forest_(read_forest(info.node, "class")), labels_(info.node, "classlabels_int64s", "classlabels_strings"),
-        base_(numbers(info.node, "base_values")), transform_(post_transform_of(info.node)) {
+      : forest_(read_forest(info.node, "class")),
+        labels_(info.node, "classlabels_int64s", "classlabels_strings"),
+        base_(numbers(info.node, "base_values")),
+        transform_(post_transform_of(info.node)) {
     if (labels_.count() == 0) bad_input("no class labels");
     const auto count = static_cast<std::int64_t>(labels_.count());
     require_targets(forest_, count);
-    if (base_.size() > 2 && static_cast<std::int64_t>(base_.size()) != count) bad_input("{} base values for {} classes", base_.size(), count);
+    if (base_.size() > 2 && static_cast<std::int64_t>(base_.size()) != count)
+      bad_input("{} base values for {} classes", base_.size(), count);
     std::map<std::int64_t, int> targets;
     for (const Branch& branch : forest_.branches) {
       for (const auto& [target, weight] : branch.votes) {
@@ -281,7 +309,8 @@ class Classifier : public Kernel {
         labels.set(row, score > (positive_ ? 0.5 : 0.0) ? 1 : 0);
         show_pair(static_cast<float>(score), shown.data());
       } else {
-        for (std::size_t i = 0; i < classes; ++i) shown[i] = static_cast<float>(scores[i] + (i < base_.size() ? base_[i] : 0));
+        for (std::size_t i = 0; i < classes; ++i)
+          shown[i] = static_cast<float>(scores[i] + (i < base_.size() ? base_[i] : 0));
         if (classes == 1) {
           labels.set_single(row, shown[0] > 0);
         } else {
@@ -322,17 +351,20 @@ class Ensemble : public Kernel {
  public:
   explicit Ensemble(const KernelInfo& info) : targets_(info.node.int_or("n_targets", 1)) {
     const ir::Node& node = info.node;
-    const ir::Dims features = node.ints_or("nodes_featureids", {}), yes = node.ints_or("nodes_truenodeids", {}), no = node.ints_or("nodes_falsenodeids", {});
+    const ir::Dims features = node.ints_or("nodes_featureids", {}), yes = node.ints_or("nodes_truenodeids", {}),
+                   no = node.ints_or("nodes_falsenodeids", {});
     const ir::Dims yes_leaf = node.ints_or("nodes_trueleafs", {}), no_leaf = node.ints_or("nodes_falseleafs", {});
-    const ir::Dims missing = node.ints_or("nodes_missing_value_tracks_true", {}), targets = node.ints_or("leaf_targetids", {});
+    const ir::Dims missing = node.ints_or("nodes_missing_value_tracks_true", {}),
+                   targets = node.ints_or("leaf_targetids", {});
     const auto tensor = [&](std::string_view name) {
       const ir::Tensor* found = node.tensor(name);
       return found ? found->to_doubles() : std::vector<double>();
     };
-    const std::vector<double> splits = tensor("nodes_splits"), modes = tensor("nodes_modes"), weights = tensor("leaf_weights"), members = tensor("membership_values");
+    const std::vector<double> splits = tensor("nodes_splits"), modes = tensor("nodes_modes"),
+                              weights = tensor("leaf_weights"), members = tensor("membership_values");
     const std::size_t n = features.size();
-    if (yes.size() != n || no.size() != n || yes_leaf.size() != n || no_leaf.size() != n || splits.size() != n || modes.size() != n ||
-        (!missing.empty() && missing.size() != n) || weights.size() != targets.size()) {
+    if (yes.size() != n || no.size() != n || yes_leaf.size() != n || no_leaf.size() != n || splits.size() != n ||
+        modes.size() != n || (!missing.empty() && missing.size() != n) || weights.size() != targets.size()) {
       bad_input("the lists nodes_* or leaf_* have different lengths");
     }
     forest_.branches.resize(n + targets.size());
@@ -346,13 +378,15 @@ class Ensemble : public Kernel {
       branch.feature = features[i];
       branch.threshold = splits[i];
       const auto child = [&](std::int64_t id, bool leaf) {
-        if (id < 0 || id >= static_cast<std::int64_t>(leaf ? targets.size() : n)) bad_input("there is no {} {}", leaf ? "leaf" : "node", id);
+        if (id < 0 || id >= static_cast<std::int64_t>(leaf ? targets.size() : n))
+          bad_input("there is no {} {}", leaf ? "leaf" : "node", id);
         return static_cast<std::size_t>(id) + (leaf ? n : 0);
       };
       branch.yes = child(yes[i], yes_leaf[i] != 0);
       branch.no = child(no[i], no_leaf[i] != 0);
       if (branch.test == Test::member) {  // its members end with NaN
-        while (next_member < members.size() && members[next_member] == members[next_member]) branch.members.push_back(members[next_member++]);
+        while (next_member < members.size() && members[next_member] == members[next_member])
+          branch.members.push_back(members[next_member++]);
         if (next_member++ >= members.size()) bad_input("membership_values end too early");
         std::sort(branch.members.begin(), branch.members.end());
       }
@@ -365,7 +399,8 @@ class Ensemble : public Kernel {
     if (targets_ < 1) bad_input("n_targets is {}", targets_);
     require_targets(forest_, targets_);
     const std::int64_t aggregate = node.int_or("aggregate_function", 1), transform = node.int_or("post_transform", 0);
-    if (aggregate < 0 || aggregate > 3 || transform < 0 || transform > 4) bad_input("aggregate_function {} and post_transform {}", aggregate, transform);
+    if (aggregate < 0 || aggregate > 3 || transform < 0 || transform > 4)
+      bad_input("aggregate_function {} and post_transform {}", aggregate, transform);
     aggregate_ = static_cast<Aggregate>(aggregate);
     transform_ = static_cast<PostTransform>(transform);
   }

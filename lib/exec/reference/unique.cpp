@@ -109,7 +109,8 @@ void unique(Context& context) {
       T* to = moved<T>(out);
       for (std::int64_t o = 0; o < outer; ++o) {
         for (std::int64_t k = 0; k < found; ++k) {
-          std::copy_n(from + (o * count + groups.first[static_cast<std::size_t>(k)]) * inner, inner, to + (o * found + k) * inner);
+          std::copy_n(from + (o * count + groups.first[static_cast<std::size_t>(k)]) * inner, inner,
+                      to + (o * found + k) * inner);
         }
       }
     });
@@ -125,13 +126,16 @@ void unique(Context& context) {
 void reverse_sequence(Context& context) {
   const Array& in = context.input(0);
   require_rank(in, 2, std::numeric_limits<std::size_t>::max(), "the input");
-  const std::int64_t batch_axis = context.node().int_or("batch_axis", 1), time_axis = context.node().int_or("time_axis", 0);
+  const std::int64_t batch_axis = context.node().int_or("batch_axis", 1),
+                     time_axis = context.node().int_or("time_axis", 0);
   if (batch_axis + time_axis != 1 || batch_axis * time_axis != 0) {
     bad_input("batch_axis {} and time_axis {}", batch_axis, time_axis);
   }
-  const std::int64_t batch = in.dims[static_cast<std::size_t>(batch_axis)], steps = in.dims[static_cast<std::size_t>(time_axis)];
+  const std::int64_t batch = in.dims[static_cast<std::size_t>(batch_axis)],
+                     steps = in.dims[static_cast<std::size_t>(time_axis)];
   const ir::Dims lengths = read_ints(context.input(1));
-  if (static_cast<std::int64_t>(lengths.size()) != batch) bad_input("{} lengths for {} sequences", lengths.size(), batch);
+  if (static_cast<std::int64_t>(lengths.size()) != batch)
+    bad_input("{} lengths for {} sequences", lengths.size(), batch);
   for (const std::int64_t length : lengths) {
     if (length < 0 || length > steps) bad_input("a sequence of length {} in {} steps", length, steps);
   }
@@ -143,7 +147,9 @@ void reverse_sequence(Context& context) {
       const std::int64_t length = lengths[static_cast<std::size_t>(b)];
       for (std::int64_t t = 0; t < steps; ++t) {
         const std::int64_t source = t < length ? length - 1 - t : t;
-        const auto at = [&](std::int64_t step) { return (batch_axis == 0 ? b * steps + step : step * batch + b) * inner; };
+        const auto at = [&](std::int64_t step) {
+          return (batch_axis == 0 ? b * steps + step : step * batch + b) * inner;
+        };
         std::copy_n(from + at(source), inner, to + at(t));
       }
     }

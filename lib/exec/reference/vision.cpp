@@ -43,10 +43,11 @@ void non_max_suppression(Context& context) {
     const float* from = boxes.as<float>() + b * count * 4;
     for (std::int64_t i = 0; i < count; ++i, from += 4) {
       if (centered) {
-        corners[static_cast<std::size_t>(i)] = {from[0] - from[2] / 2, from[1] - from[3] / 2, from[0] + from[2] / 2, from[1] + from[3] / 2};
+        corners[static_cast<std::size_t>(i)] = {from[0] - from[2] / 2, from[1] - from[3] / 2, from[0] + from[2] / 2,
+                                                from[1] + from[3] / 2};
       } else {  // any two opposite corners, y first
-        corners[static_cast<std::size_t>(i)] = {std::min(from[1], from[3]), std::min(from[0], from[2]), std::max(from[1], from[3]),
-                                                std::max(from[0], from[2])};
+        corners[static_cast<std::size_t>(i)] = {std::min(from[1], from[3]), std::min(from[0], from[2]),
+                                                std::max(from[1], from[3]), std::max(from[0], from[2])};
       }
     }
     for (std::int64_t c = 0; c < classes; ++c) {
@@ -82,7 +83,8 @@ struct Sample {
 
 template <typename T>
 Sample<T> sample_at(T y, T x, std::int64_t height, std::int64_t width) {
-  if (!(y >= -1 && y <= static_cast<T>(height) && x >= -1 && x <= static_cast<T>(width))) return {{0, 0, 0, 0}, {0, 0, 0, 0}};
+  if (!(y >= -1 && y <= static_cast<T>(height) && x >= -1 && x <= static_cast<T>(width)))
+    return {{0, 0, 0, 0}, {0, 0, 0, 0}};
   const auto place = [](T& v, std::int64_t size, std::int64_t& low, std::int64_t& high) {
     v = std::max(v, T{0});
     low = static_cast<std::int64_t>(v);
@@ -115,10 +117,12 @@ void roi_align_with(Context& context, const char* default_mode) {
   if (mode != "avg" && mode != "max") bad_input("mode is {}", quoted(mode));
   const std::string coordinates = node.string_or("coordinate_transformation_mode", default_mode);
   const bool half_pixel = coordinates == "half_pixel";
-  if (!half_pixel && coordinates != "output_half_pixel") bad_input("coordinate_transformation_mode is {}", quoted(coordinates));
+  if (!half_pixel && coordinates != "output_half_pixel")
+    bad_input("coordinate_transformation_mode is {}", quoted(coordinates));
   const std::int64_t out_height = node.int_or("output_height", 1), out_width = node.int_or("output_width", 1);
   const std::int64_t ratio = node.int_or("sampling_ratio", 0);
-  constexpr std::int64_t most_samples = 1 << 12;  // of one output place along one dimension: far more than any image has
+  constexpr std::int64_t most_samples = 1
+                                        << 12;  // of one output place along one dimension: far more than any image has
   if (out_height < 1 || out_width < 1 || ratio < 0 || ratio > most_samples) {
     bad_input("an output of {} x {} with {} samples", out_height, out_width, ratio);
   }
@@ -146,7 +150,8 @@ void roi_align_with(Context& context, const char* default_mode) {
         const std::int64_t grid_h = samples(bin_h), grid_w = samples(bin_w);
         std::vector<Sample<T>> grid(static_cast<std::size_t>(grid_h * grid_w));
         for (std::int64_t place = 0; place < out_height * out_width; ++place) {
-          const T top = y0 + static_cast<T>(place / out_width) * bin_h, left = x0 + static_cast<T>(place % out_width) * bin_w;
+          const T top = y0 + static_cast<T>(place / out_width) * bin_h,
+                  left = x0 + static_cast<T>(place % out_width) * bin_w;
           for (std::int64_t i = 0; i < grid_h * grid_w; ++i) {
             const T y = top + (static_cast<T>(i / grid_w) + T{0.5}) * bin_h / static_cast<T>(grid_h);
             const T x = left + (static_cast<T>(i % grid_w) + T{0.5}) * bin_w / static_cast<T>(grid_w);
@@ -194,18 +199,22 @@ void max_roi_pool(Context& context) {
     if (out.count() == 0) return;
     for (std::int64_t r = 0; r < count; ++r) {
       const T image = regions[r * 5];
-      if (!(image >= 0 && image < static_cast<T>(in.dims[0]))) bad_input("a region in image {} of {}", image, in.dims[0]);
+      if (!(image >= 0 && image < static_cast<T>(in.dims[0])))
+        bad_input("a region in image {} of {}", image, in.dims[0]);
       const auto edge = [&](int k) {
         const T at = std::round(regions[r * 5 + k] * static_cast<T>(spatial_scale));
         if (!(std::abs(at) < 1e9)) bad_input("a region is far larger than the image");
         return static_cast<std::int64_t>(at);
       };
-      const std::int64_t x0 = edge(1), y0 = edge(2), w = std::max<std::int64_t>(edge(3) - x0 + 1, 1), h = std::max<std::int64_t>(edge(4) - y0 + 1, 1);
-      const auto bounds = [](std::int64_t bin, std::int64_t bins, std::int64_t extent, std::int64_t start, std::int64_t size) {
+      const std::int64_t x0 = edge(1), y0 = edge(2), w = std::max<std::int64_t>(edge(3) - x0 + 1, 1),
+                         h = std::max<std::int64_t>(edge(4) - y0 + 1, 1);
+      const auto bounds = [](std::int64_t bin, std::int64_t bins, std::int64_t extent, std::int64_t start,
+                             std::int64_t size) {
         const T step = static_cast<T>(extent) / static_cast<T>(bins);
         const auto low = static_cast<std::int64_t>(std::floor(static_cast<T>(bin) * step));
         const auto high = static_cast<std::int64_t>(std::ceil(static_cast<T>(bin + 1) * step));
-        return std::pair(std::clamp<std::int64_t>(low + start, 0, size), std::clamp<std::int64_t>(high + start, 0, size));
+        return std::pair(std::clamp<std::int64_t>(low + start, 0, size),
+                         std::clamp<std::int64_t>(high + start, 0, size));
       };
       for (std::int64_t c = 0; c < channels; ++c) {
         const T* plane = from + (static_cast<std::int64_t>(image) * channels + c) * height * width;
@@ -233,15 +242,19 @@ void max_unpool(Context& context) {
   const Array &in = context.input(0), &indices = context.input(1);
   require_type(indices, ir::ElementType::int64, "indices");
   require_rank(in, 3, std::numeric_limits<std::size_t>::max(), "the input");
-  if (indices.dims != in.dims) bad_input("indices of shape {} for an input of shape {}", ir::text(indices.dims), ir::text(in.dims));
+  if (indices.dims != in.dims)
+    bad_input("indices of shape {} for an input of shape {}", ir::text(indices.dims), ir::text(in.dims));
   const std::size_t rank = in.rank() - 2;
   const ir::Node& node = context.node();
   const ir::Dims kernel = required_ints(node, "kernel_shape");
-  if (kernel.size() != rank) bad_input("a kernel of shape {} for an input of shape {}", ir::text(kernel), ir::text(in.dims));
-  const ir::Dims steps = spatial_attribute(node, "strides", rank, 1, 1), pads = spatial_attribute(node, "pads", 2 * rank, 0, 0);
+  if (kernel.size() != rank)
+    bad_input("a kernel of shape {} for an input of shape {}", ir::text(kernel), ir::text(in.dims));
+  const ir::Dims steps = spatial_attribute(node, "strides", rank, 1, 1),
+                 pads = spatial_attribute(node, "pads", 2 * rank, 0, 0);
   ir::Dims implied = {in.dims[0], in.dims[1]};
   for (std::size_t d = 0; d < rank; ++d) {
-    const std::int64_t size = size_sum(size_product(in.dims[d + 2] - 1, steps[d]), kernel[d]) - size_sum(pads[d], pads[d + rank]);
+    const std::int64_t size =
+        size_sum(size_product(in.dims[d + 2] - 1, steps[d]), kernel[d]) - size_sum(pads[d], pads[d + rank]);
     if (size < 0) bad_input("pads {} leave less than nothing of the output", ir::text(pads));
     implied.push_back(size);
   }

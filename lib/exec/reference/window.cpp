@@ -19,7 +19,8 @@ Window::Window(const ir::Node& node, const ir::Dims& dims, ir::Dims weights, boo
   rank = in.size();
   kernel = node.ints_or("kernel_shape", weights);
   if (kernel.size() != rank || (!weights.empty() && weights != kernel)) {
-    bad_input("a kernel of shape {} for an input of shape {}", ir::text(weights.empty() ? kernel : weights), ir::text(dims));
+    bad_input("a kernel of shape {} for an input of shape {}", ir::text(weights.empty() ? kernel : weights),
+              ir::text(dims));
   }
   strides = spatial_attribute(node, "strides", rank, 1, 1);
   dilations = spatial_attribute(node, "dilations", rank, 1, 1);
@@ -100,31 +101,33 @@ void gather_patches(const Window& w, const T* image, std::int64_t channels, std:
   const ir::Dims steps = exec::strides(w.in);
   const std::int64_t stride = w.strides.back(), width = w.in.back();
   for_each_tap(w, [&](std::int64_t tap, const ir::Dims& offset) {
-    for_each_row(w, begin, end, [&](std::int64_t place, std::int64_t length, const ir::Dims& start, std::int64_t column) {
-      std::int64_t base = 0;
-      bool inside = true;
-      for (std::size_t d = 0; d + 1 < w.rank; ++d) {
-        const std::int64_t at = start[d] + offset[d];
-        inside = inside && at >= 0 && at < w.in[d];
-        base += at * steps[d];
-      }
-      // Places whose tap lies within the row of the input: first + i * stride in [0, width).
-      const std::int64_t first = column * stride - w.before.back() + offset.back();
-      const std::int64_t low = inside ? std::clamp<std::int64_t>(ceil_div(-first, stride), 0, length) : length;
-      const std::int64_t high = inside ? std::clamp<std::int64_t>(ceil_div(width - first, stride), low, length) : length;
-      for (std::int64_t c = 0; c < channels; ++c) {
-        T* to = columns + (c * taps + tap) * places + (place - begin);
-        const T* from = image + c * plane;
-        const std::int64_t at = base + first;
-        std::fill_n(to, low, padding);
-        if (stride == 1) {
-          if (high > low) std::copy_n(from + (at + low), high - low, to + low);
-        } else {
-          for (std::int64_t i = low; i < high; ++i) to[i] = from[at + i * stride];
-        }
-        std::fill(to + high, to + length, padding);
-      }
-    });
+    for_each_row(
+        w, begin, end, [&](std::int64_t place, std::int64_t length, const ir::Dims& start, std::int64_t column) {
+          std::int64_t base = 0;
+          bool inside = true;
+          for (std::size_t d = 0; d + 1 < w.rank; ++d) {
+            const std::int64_t at = start[d] + offset[d];
+            inside = inside && at >= 0 && at < w.in[d];
+            base += at * steps[d];
+          }
+          // Places whose tap lies within the row of the input: first + i * stride in [0, width).
+          const std::int64_t first = column * stride - w.before.back() + offset.back();
+          const std::int64_t low = inside ? std::clamp<std::int64_t>(ceil_div(-first, stride), 0, length) : length;
+          const std::int64_t high =
+              inside ? std::clamp<std::int64_t>(ceil_div(width - first, stride), low, length) : length;
+          for (std::int64_t c = 0; c < channels; ++c) {
+            T* to = columns + (c * taps + tap) * places + (place - begin);
+            const T* from = image + c * plane;
+            const std::int64_t at = base + first;
+            std::fill_n(to, low, padding);
+            if (stride == 1) {
+              if (high > low) std::copy_n(from + (at + low), high - low, to + low);
+            } else {
+              for (std::int64_t i = low; i < high; ++i) to[i] = from[at + i * stride];
+            }
+            std::fill(to + high, to + length, padding);
+          }
+        });
   });
 }
 
@@ -152,8 +155,10 @@ void gather_patch_rows(const Window& w, const T* image, std::int64_t channels, s
   });
 }
 
-template void gather_patches<float>(const Window&, const float*, std::int64_t, std::int64_t, std::int64_t, float, float*);
-template void gather_patches<double>(const Window&, const double*, std::int64_t, std::int64_t, std::int64_t, double, double*);
+template void gather_patches<float>(const Window&, const float*, std::int64_t, std::int64_t, std::int64_t, float,
+                                    float*);
+template void gather_patches<double>(const Window&, const double*, std::int64_t, std::int64_t, std::int64_t, double,
+                                     double*);
 template void gather_patch_rows<std::int16_t>(const Window&, const std::int16_t*, std::int64_t, std::int64_t,
                                               std::int64_t, std::int16_t, std::int16_t*);
 

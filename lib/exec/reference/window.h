@@ -31,7 +31,7 @@ void gather_patches(const Window& window, const T* image, std::int64_t channels,
                     T padding, T* columns);
 // As gather_patches(), a row for each place: [place, channel, tap].
 template <typename T>
-void gather_patch_rows(const Window& window, const T* image, std::int64_t channels, std::int64_t begin, std::int64_t end,
-                       T padding, T* rows);
+void gather_patch_rows(const Window& window, const T* image, std::int64_t channels, std::int64_t begin,
+                       std::int64_t end, T padding, T* rows);
 
 }  // namespace hone::exec

@@ -1,6 +1,5 @@
 // oneDNN kernels and reference kernels agree, on random shapes and attributes.
 #include <catch2/catch.hpp>
-
 #include <cmath>
 
 #include "exec/onednn/runtime.h"
@@ -43,7 +42,8 @@ Value* input(Model& model, std::vector<ir::NamedDatum>& feed, const std::string&
 }
 
 // Runs twice, so that planned memory and cached primitives are used, too.
-void compare(const Model& model, const std::vector<ir::NamedDatum>& feed, const std::string& what, double tolerance = 2e-5) {
+void compare(const Model& model, const std::vector<ir::NamedDatum>& feed, const std::string& what,
+             double tolerance = 2e-5) {
   INFO(what);
   SessionOptions options;
   options.reference = true;
@@ -72,7 +72,8 @@ void compare(const Model& model, const std::vector<ir::NamedDatum>& feed, const 
 }
 
 // Elementwise tails that the session fuses, or that it must not.
-Value* tail(Random& random, Model& model, std::vector<ir::NamedDatum>& feed, Value* value, const Dims& result, std::string& what) {
+Value* tail(Random& random, Model& model, std::vector<ir::NamedDatum>& feed, Value* value, const Dims& result,
+            std::string& what) {
   Graph& graph = *model.graph;
   const auto unary = [&](const char* op) { return graph.insert(op, {value}, 1).output(0); };
   const std::int64_t channels = result.size() > 1 ? result[1] : 1;
@@ -80,20 +81,32 @@ Value* tail(Random& random, Model& model, std::vector<ir::NamedDatum>& feed, Val
     const std::uint64_t kind = random.below(10);
     what += fmt::format(" tail {}", kind);
     switch (kind) {
-      case 0: value = unary("Relu"); break;
-      case 1: value = unary("HardSwish"); break;
-      case 2: value = graph.insert("Mul", {value, unary("Sigmoid")}, 1).output(0); break;
+      case 0:
+        value = unary("Relu");
+        break;
+      case 1:
+        value = unary("HardSwish");
+        break;
+      case 2:
+        value = graph.insert("Mul", {value, unary("Sigmoid")}, 1).output(0);
+        break;
       case 3: {
         Value* low = graph.add_initializer("low", Tensor::scalar(-0.5F));
         Value* high = graph.add_initializer("high", Tensor::scalar(0.75F));
         value = graph.insert("Clip", {value, low, high}, 1).output(0);
         break;
       }
-      case 4: value = graph.insert("Add", {value, input(model, feed, fmt::format("r{}", feed.size()), normal(random, result))}, 1).output(0); break;
+      case 4:
+        value =
+            graph.insert("Add", {value, input(model, feed, fmt::format("r{}", feed.size()), normal(random, result))}, 1)
+                .output(0);
+        break;
       case 5: {  // broadcasts: must not be fused, and is only known at run time
         Dims dims = result;
         dims.back() = 1;
-        value = graph.insert("Add", {value, input(model, feed, fmt::format("r{}", feed.size()), normal(random, dims))}, 1).output(0);
+        value =
+            graph.insert("Add", {value, input(model, feed, fmt::format("r{}", feed.size()), normal(random, dims))}, 1)
+                .output(0);
         break;
       }
       case 6: {
@@ -132,7 +145,12 @@ Value* tail(Random& random, Model& model, std::vector<ir::NamedDatum>& feed, Val
           }
           return graph.add_initializer(name, std::move(tensor));
         };
-        value = graph.insert("BatchNormalization", {value, parameter("scale", false), parameter("shift", false), parameter("mean", false), parameter("variance", true)}, 1).output(0);
+        value = graph
+                    .insert("BatchNormalization",
+                            {value, parameter("scale", false), parameter("shift", false), parameter("mean", false),
+                             parameter("variance", true)},
+                            1)
+                    .output(0);
         break;
       }
     }
@@ -148,9 +166,14 @@ TEST_CASE("onednn: Conv agrees with the reference") {
     const std::int64_t rank = between(random, 1, 3);
     std::int64_t group = 1, in = between(random, 1, 40), out = between(random, 1, 40);
     switch (random.below(3)) {
-      case 0: group = in = out; break;  // depthwise
-      case 1: group = between(random, 1, 4), in = group * between(random, 1, 9), out = group * between(random, 1, 9); break;
-      default: break;
+      case 0:
+        group = in = out;
+        break;  // depthwise
+      case 1:
+        group = between(random, 1, 4), in = group * between(random, 1, 9), out = group * between(random, 1, 9);
+        break;
+      default:
+        break;
     }
     Dims x = {between(random, 1, 3), in}, w = {out, in / group};
     std::vector<std::int64_t> strides, dilations, pads(static_cast<std::size_t>(2 * rank));
@@ -171,23 +194,39 @@ TEST_CASE("onednn: Conv agrees with the reference") {
     Graph& graph = *model.graph;
     std::vector<ir::NamedDatum> feed;
     std::vector<Value*> inputs = {input(model, feed, "x", normal(random, x))};
-    inputs.push_back(constant ? graph.add_initializer("w", normal(random, w)) : input(model, feed, "w", normal(random, w)));
-    if (bias) inputs.push_back(constant ? graph.add_initializer("b", normal(random, {out})) : input(model, feed, "b", normal(random, {out})));
+    inputs.push_back(constant ? graph.add_initializer("w", normal(random, w))
+                              : input(model, feed, "w", normal(random, w)));
+    if (bias)
+      inputs.push_back(constant ? graph.add_initializer("b", normal(random, {out}))
+                                : input(model, feed, "b", normal(random, {out})));
     ir::Node& conv = graph.insert("Conv", inputs, 1);
     conv.set_attribute("group", group);
     conv.set_attribute("strides", strides);
     conv.set_attribute("dilations", dilations);
-    std::string what = fmt::format("x {} w {} group {} strides {} dilations {} pads {} constant {}", ir::text(x), ir::text(w), group, ir::text(strides), ir::text(dilations), ir::text(pads), constant);
+    std::string what =
+        fmt::format("x {} w {} group {} strides {} dilations {} pads {} constant {}", ir::text(x), ir::text(w), group,
+                    ir::text(strides), ir::text(dilations), ir::text(pads), constant);
     switch (random.below(4)) {
-      case 0: conv.set_attribute("auto_pad", std::string("SAME_UPPER")); what += " same upper"; pads.clear(); break;
-      case 1: conv.set_attribute("auto_pad", std::string("SAME_LOWER")); what += " same lower"; pads.clear(); break;
-      default: conv.set_attribute("pads", pads); break;
+      case 0:
+        conv.set_attribute("auto_pad", std::string("SAME_UPPER"));
+        what += " same upper";
+        pads.clear();
+        break;
+      case 1:
+        conv.set_attribute("auto_pad", std::string("SAME_LOWER"));
+        what += " same lower";
+        pads.clear();
+        break;
+      default:
+        conv.set_attribute("pads", pads);
+        break;
     }
     Dims result = {x[0], out};
     for (std::size_t i = 0; i < static_cast<std::size_t>(rank); ++i) {
       const std::int64_t span = (w[2 + i] - 1) * dilations[i] + 1;
-      result.push_back(pads.empty() ? (x[2 + i] + strides[i] - 1) / strides[i]
-                                    : (x[2 + i] + pads[i] + pads[i + static_cast<std::size_t>(rank)] - span) / strides[i] + 1);
+      result.push_back(pads.empty()
+                           ? (x[2 + i] + strides[i] - 1) / strides[i]
+                           : (x[2 + i] + pads[i] + pads[i + static_cast<std::size_t>(rank)] - span) / strides[i] + 1);
     }
     graph.add_output(tail(random, model, feed, conv.output(0), result, what));
     compare(model, feed, what);
@@ -216,7 +255,8 @@ TEST_CASE("onednn: ConvTranspose agrees with the reference") {
     Model model = empty_model();
     Graph& graph = *model.graph;
     std::vector<ir::NamedDatum> feed;
-    std::vector<Value*> inputs = {input(model, feed, "x", normal(random, x)), graph.add_initializer("w", normal(random, w))};
+    std::vector<Value*> inputs = {input(model, feed, "x", normal(random, x)),
+                                  graph.add_initializer("w", normal(random, w))};
     if (random.below(2) == 0) inputs.push_back(graph.add_initializer("b", normal(random, {out})));
     ir::Node& node = graph.insert("ConvTranspose", inputs, 1);
     node.set_attribute("group", group);
@@ -224,7 +264,9 @@ TEST_CASE("onednn: ConvTranspose agrees with the reference") {
     node.set_attribute("dilations", dilations);
     node.set_attribute("pads", pads);
     node.set_attribute("output_padding", extra);
-    std::string what = fmt::format("x {} w {} group {} strides {} dilations {} pads {} extra {}", ir::text(x), ir::text(w), group, ir::text(strides), ir::text(dilations), ir::text(pads), ir::text(extra));
+    std::string what =
+        fmt::format("x {} w {} group {} strides {} dilations {} pads {} extra {}", ir::text(x), ir::text(w), group,
+                    ir::text(strides), ir::text(dilations), ir::text(pads), ir::text(extra));
     graph.add_output(tail(random, model, feed, node.output(0), result, what));
     compare(model, feed, what);
   }
@@ -265,7 +307,8 @@ TEST_CASE("onednn: pooling agrees with the reference, after a Conv and alone") {
       const std::int64_t ceil = between(random, 0, 1), include = between(random, 0, 1);
       node.set_attribute("ceil_mode", ceil);
       if (kind == 1) node.set_attribute("count_include_pad", include);
-      what += fmt::format(" window {} strides {} dilations {} pads {} ceil {} include {}", ir::text(window), ir::text(strides), ir::text(dilations), ir::text(pads), ceil, include);
+      what += fmt::format(" window {} strides {} dilations {} pads {} ceil {} include {}", ir::text(window),
+                          ir::text(strides), ir::text(dilations), ir::text(pads), ceil, include);
     }
     graph.add_output(node.output(0));
     compare(model, feed, what);
@@ -287,7 +330,8 @@ TEST_CASE("onednn: PRelu agrees with the reference, after a Conv and alone") {
     Graph& graph = *model.graph;
     std::vector<ir::NamedDatum> feed;
     Value* value = input(model, feed, "x", normal(random, x));
-    if (random.below(2) == 0) value = graph.insert("Conv", {value, graph.add_initializer("w", normal(random, w))}, 1).output(0);
+    if (random.below(2) == 0)
+      value = graph.insert("Conv", {value, graph.add_initializer("w", normal(random, w))}, 1).output(0);
     value = graph.insert("PRelu", {value, graph.add_initializer("slope", normal(random, slope))}, 1).output(0);
     graph.add_output(value);
     compare(model, feed, fmt::format("PRelu {} by {}", ir::text(x), ir::text(slope)));
@@ -335,7 +379,8 @@ TEST_CASE("onednn: MatMul and Gemm agree with the reference") {
       if (random.below(8) == 0) a = {k};
       if (random.below(8) == 0) b = {k};
       std::vector<Value*> inputs = {input(model, feed, "a", normal(random, a))};
-      inputs.push_back(constant ? graph.add_initializer("b", normal(random, b)) : input(model, feed, "b", normal(random, b)));
+      inputs.push_back(constant ? graph.add_initializer("b", normal(random, b))
+                                : input(model, feed, "b", normal(random, b)));
       value = graph.insert("MatMul", inputs, 1).output(0);
       what += fmt::format(" MatMul {} {}", ir::text(a), ir::text(b));
       if (a.size() == 2 && b.size() == 2) result = {m, n};
