@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "data/utf8.h"
 #include "hone/ir/dimension.h"
 #include "hone/support/error.h"
 
@@ -212,29 +213,6 @@ ir::Tensor from_fortran(const ir::Tensor& source) {
       index[d] = 0;
     }
   }
-}
-
-// False for what is not a Unicode scalar value.
-bool append_utf8(std::string& text, std::uint32_t point) {
-  if (point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff)) return false;
-  const auto add = [&](std::uint32_t byte) { text += static_cast<char>(byte); };
-  const auto continuation = [&](int shift) { add(0x80 | (point >> shift & 0x3f)); };
-  if (point < 0x80) {
-    add(point);
-  } else if (point < 0x800) {
-    add(0xc0 | point >> 6);
-    continuation(0);
-  } else if (point < 0x10000) {
-    add(0xe0 | point >> 12);
-    continuation(6);
-    continuation(0);
-  } else {
-    add(0xf0 | point >> 18);
-    continuation(12);
-    continuation(6);
-    continuation(0);
-  }
-  return true;
 }
 
 std::string decode(const NpyHeader& header, std::span<const std::byte> item) {

@@ -6,6 +6,7 @@
 //  2. a convolution whose result anybody else sees; weights or constant that are not constant;
 //  3. constant - convolution.
 #include "hone/rewrite/match.h"
+#include "passes/convolution_operand.h"
 #include "passes/rules.h"
 #include "passes/weights.h"
 
@@ -22,28 +23,15 @@ struct Bindings {
 };
 
 Match<Bindings> match(const ir::Node& add) {
-  ir::Node* conv = nullptr;
-  const ir::Value* other = nullptr;
-  const bool subtract = add.is("Sub");
-  for (std::size_t i = 0; i < (subtract ? 1u : 2u) && !conv; ++i) {
-    for (const char* op : {"Conv", "ConvTranspose"}) {
-      conv = conv ? conv : rewrite::sole_producer(add.input(i), op);
-    }
-    other = add.input(1 - i);
-  }
-  if (!conv) return no("no operand is made by a convolution of its own");
-  const ir::Tensor* constant = ir::constant(other);
-  if (!constant) return no("operand is not constant");
-  const ir::Tensor* weight = ir::constant(conv->input(1));
-  const ir::Tensor* bias = ir::constant(conv->input(2));
-  if (!weight || (conv->input(2) && !bias)) return no("convolution's weights are not constant");
-  if (!is_scalable(weight->type()) || weight->rank() < 2) return no("weight type");
+  const auto operand = convolution_operand(add);
+  if (!operand) return no(operand.reason());
+  const auto [conv, weight, bias, constant] = *operand;
   const std::int64_t channels = conv->is("Conv") ? weight->dims()[0] : weight->dims()[1] * conv->int_or("group", 1);
   const auto values = per_channel(*constant, weight->rank(), 1, channels);
   if (!values) return no("constant is not per channel");
   Bindings found{conv, bias ? bias->to_doubles() : std::vector<double>(values->size(), 0.0), weight->type()};
   if (found.bias.size() != values->size()) return no("bias doesn't fit the channels");
-  for (std::size_t c = 0; c < values->size(); ++c) found.bias[c] += subtract ? -(*values)[c] : (*values)[c];
+  for (std::size_t c = 0; c < values->size(); ++c) found.bias[c] += add.is("Sub") ? -(*values)[c] : (*values)[c];
   return found;
 }
 

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "hone/rewrite/match.h"
+#include "passes/convolution_operand.h"
 #include "passes/rules.h"
 #include "passes/weights.h"
 
@@ -26,22 +27,9 @@ struct Bindings {
 };
 
 Match<Bindings> match(const ir::Node& mul) {
-  ir::Node* conv = nullptr;
-  const ir::Value* other = nullptr;
-  const bool divide = mul.is("Div");
-  for (std::size_t i = 0; i < (divide ? 1u : 2u) && !conv; ++i) {
-    for (const char* op : {"Conv", "ConvTranspose"}) {
-      conv = conv ? conv : rewrite::sole_producer(mul.input(i), op);
-    }
-    other = mul.input(1 - i);
-  }
-  if (!conv) return no("no operand is made by a convolution of its own");
-  const ir::Tensor* constant = ir::constant(other);
-  if (!constant) return no("operand is not constant");
-  const ir::Tensor* weight = ir::constant(conv->input(1));
-  const ir::Tensor* bias = ir::constant(conv->input(2));
-  if (!weight || (conv->input(2) && !bias)) return no("convolution's weights are not constant");
-  if (!is_scalable(weight->type()) || weight->rank() < 2) return no("weight type");
+  const auto operand = convolution_operand(mul);
+  if (!operand) return no(operand.reason());
+  const auto [conv, weight, bias, constant] = *operand;
   if (conv->is("ConvTranspose") && conv->int_or("group", 1) != 1) return no("ConvTranspose with groups");
   const std::size_t axis = conv->is("Conv") ? 0 : 1;
   const std::int64_t channels = weight->dims()[axis];
@@ -49,7 +37,7 @@ Match<Bindings> match(const ir::Node& mul) {
   auto factors = per_channel(*constant, weight->rank(), 1, channels);
   if (!factors) return no("constant is not per channel");
   for (double& factor : *factors) {
-    if (divide) factor = 1.0 / factor;
+    if (mul.is("Div")) factor = 1.0 / factor;
     if (!std::isfinite(factor)) return no("factor is not finite");
   }
   return Bindings{conv, weight, bias, axis, std::move(*factors)};

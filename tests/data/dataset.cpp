@@ -4,10 +4,10 @@
 #include <zlib.h>
 
 #include <catch2/catch.hpp>
-#include <functional>
 #include <numeric>
 #include <set>
 
+#include "error_message.h"
 #include "hone/data/npy.h"
 #include "hone/support/error.h"
 #include "temporary_folder.h"
@@ -19,26 +19,16 @@ using Catch::Matchers::Contains;
 using Catch::Matchers::EndsWith;
 using ir::ElementType;
 using ir::Tensor;
+using testing::error_message;
 using Ints = std::vector<std::int64_t>;
 using Doubles = std::vector<double>;
 using Texts = std::vector<std::string>;
-
-std::string message(const std::function<void()>& body, ErrorKind kind = ErrorKind::bad_input) {
-  try {
-    body();
-  } catch (const Error& error) {
-    CHECK(std::string(kind_name(error.kind())) == kind_name(kind));
-    return error.message();
-  }
-  FAIL("no error");
-  return {};
-}
 
 struct Folder : testing::TemporaryFolder {
   // What opening a file of these contents says.
   std::string refusal(const std::string& name, const std::string& contents, ErrorKind kind = ErrorKind::bad_input) {
     const std::string path = write(name, contents);
-    return message([&] { (void)Dataset::open(path); }, kind);
+    return error_message([&] { (void)Dataset::open(path); }, kind);
   }
   Dataset open(const std::string& name, const std::string& contents, const DatasetOptions& options = {}) {
     return Dataset::open(write(name, contents), options);
@@ -134,12 +124,12 @@ TEST_CASE("labels that are text become classes") {
   CHECK(sorted.labels().to_ints() == Ints{1, 0, 1});
   CHECK(folder.open("t.csv", text, {.label = "y", .classes = {"dog", "cat"}}).labels().to_ints() == Ints{0, 1, 0});
   const std::string path = folder.path("t.csv");
-  CHECK_THAT(message([&] {
+  CHECK_THAT(error_message([&] {
                (void)Dataset::open(path, {.label = "y", .classes = {"dog", "fox"}});
              }),
              EndsWith("label 'y', row 2: 'cat' is none of the classes 'dog', 'fox'"));
   folder.write("t.csv", "x,label\n1,2\n");
-  CHECK_THAT(message([&] { (void)Dataset::open(path, {.label = "lable"}); }, ErrorKind::usage),
+  CHECK_THAT(error_message([&] { (void)Dataset::open(path, {.label = "lable"}); }, ErrorKind::usage),
              Contains("no label 'lable' (did you mean 'label'?); there are 'x', 'label'"));
 }
 
@@ -207,7 +197,8 @@ TEST_CASE("npz: arrays of different lengths, numbers, no arrays") {
              Contains("array 'x' has 2 rows, array 'y' has 1"));
   CHECK_THAT(folder.refusal("a.npz", npz({{"x", Tensor::scalar<float>(1)}})), Contains("one number"));
   CHECK_THAT(folder.refusal("a.npz", npz({})), Contains("no arrays"));
-  CHECK_THAT(message([&] { (void)Dataset::open(folder.path("missing.npz")); }, ErrorKind::io), Contains("missing.npz"));
+  CHECK_THAT(error_message([&] { (void)Dataset::open(folder.path("missing.npz")); }, ErrorKind::io),
+             Contains("missing.npz"));
 }
 
 TEST_CASE("rows are taken in any order, from memory, files and selections") {

@@ -2,11 +2,10 @@
 #include "hone/data/feed.h"
 
 #include <catch2/catch.hpp>
-#include <functional>
 #include <limits>
 
 #include "data/convert.h"
-#include "hone/support/error.h"
+#include "error_message.h"
 
 namespace hone::data {
 namespace {
@@ -15,19 +14,9 @@ using Catch::Matchers::Contains;
 using ir::Dimension;
 using ir::ElementType;
 using ir::Tensor;
+using testing::error_message;
 using Ints = std::vector<std::int64_t>;
 using Floats = std::vector<float>;
-
-std::string message(const std::function<void()>& body, ErrorKind kind = ErrorKind::bad_input) {
-  try {
-    body();
-  } catch (const Error& error) {
-    CHECK(std::string(kind_name(error.kind())) == kind_name(kind));
-    return error.message();
-  }
-  FAIL("no error");
-  return {};
-}
 
 ModelInput input(const std::string& name, ElementType type, const std::vector<std::string>& dims) {
   ir::Shape shape;
@@ -68,7 +57,7 @@ TEST_CASE("feed: by name, or the only one") {
                   {input("x", ElementType::float32, {"N", "3"})}),
              {0})
             .to_floats() == Floats{0, 1, 2});
-  CHECK_THAT(message([&] {
+  CHECK_THAT(error_message([&] {
                Feed(data, {input("x", ElementType::float32, {"N", "3"})});
              }),
              Contains("for input 'x': no array of this name; array 'a' is float[2,3], array 'b' is int64[2]"));
@@ -90,17 +79,17 @@ TEST_CASE("feed: shapes") {
   CHECK(dims({2}, {"N", "1"}) == ir::Dims{1, 1});
   CHECK(dims({2, 5}, {"N", "length"}) == ir::Dims{1, 5});
   CHECK(dims({2, 1}, {"N", "length"}) == ir::Dims{1, 1});
-  CHECK_THAT(message([&] {
+  CHECK_THAT(error_message([&] {
                dims({2, 3}, {"N", "4"});
              }),
              Contains("the model wants float[N,4]; array 'x' is float[2,3]"));
-  CHECK_THAT(message([&] { dims({2, 4, 4, 3}, {"N", "3", "4", "4"}); }), Contains("layout=nhwc-nchw"));
-  CHECK_THAT(message([&] { dims({2, 3}, {}); }, ErrorKind::unsupported), Contains("one number"));
+  CHECK_THAT(error_message([&] { dims({2, 4, 4, 3}, {"N", "3", "4", "4"}); }), Contains("layout=nhwc-nchw"));
+  CHECK_THAT(error_message([&] { dims({2, 3}, {}); }, ErrorKind::unsupported), Contains("one number"));
   // Many dimensions of 1 on both sides take no time.
   ir::Dims ones(30, 1);
   ones[0] = 2;
   ones.back() = 7;
-  CHECK_THAT(message([&] { dims(ones, std::vector<std::string>(30, "1")); }), Contains("wants"));
+  CHECK_THAT(error_message([&] { dims(ones, std::vector<std::string>(30, "1")); }), Contains("wants"));
 
   const Feed fixed(one("x", counting(ElementType::float32, {5, 3})), {input("x", ElementType::float32, {"2", "3"})});
   CHECK(fixed.fixed_batch() == 2);
@@ -115,30 +104,33 @@ TEST_CASE("feed: types change only where no value does") {
   CHECK(convert_to(Tensor::vector<std::int64_t>({-5, 7}), ElementType::int32).to_ints() == Ints{-5, 7});
   CHECK(convert_to(Tensor::vector<double>({0.5, std::numeric_limits<double>::infinity()}), ElementType::float32)
             .to_floats()[0] == 0.5f);
-  CHECK_THAT(message([&] {
+  CHECK_THAT(error_message([&] {
                convert_to(Tensor::vector<double>({0.5, 0.1}), ElementType::float32);
              }),
              Contains("array 'x', row 2: 0.1 has no equal in float") && Contains("--round"));
-  CHECK_THAT(message([&] {
+  CHECK_THAT(error_message([&] {
                convert_to(Tensor::vector<std::int64_t>({0, 16777217}), ElementType::float32);
              }),
              Contains("row 2: 16777217"));
-  CHECK_THAT(message([&] {
+  CHECK_THAT(error_message([&] {
                convert_to(Tensor::vector<std::int64_t>({-1, 0}), ElementType::uint8);
              }),
              Contains("row 1: -1"));
-  CHECK_THAT(message([&] {
+  CHECK_THAT(error_message([&] {
                convert_to(Tensor::vector<float>({1.5f, 0}), ElementType::int64);
              }),
              Contains("row 1: 1.5"));
-  CHECK_THAT(message([&] { convert_to(Tensor::strings({2}, {"a", "b"}), ElementType::float32); }), Contains("is text"));
+  CHECK_THAT(error_message([&] {
+               convert_to(Tensor::strings({2}, {"a", "b"}), ElementType::float32);
+             }),
+             Contains("is text"));
 
   const Feed rounding(one("x", Tensor::vector<double>({0.1})), {input("x", ElementType::float32, {"N"})},
                       {.round = true});
   CHECK(only(rounding, {0}).to_floats() == Floats{0.1f});
   const Feed overflow(one("x", Tensor::vector<double>({1e300})), {input("x", ElementType::float32, {"N"})},
                       {.round = true});
-  CHECK_THAT(message([&] { (void)only(overflow, {0}); }), Contains("1e+300"));
+  CHECK_THAT(error_message([&] { (void)only(overflow, {0}); }), Contains("1e+300"));
 }
 
 TEST_CASE("exact conversion at the edges of the types") {
@@ -173,11 +165,14 @@ TEST_CASE("feed: the columns of a table side by side") {
   CHECK(only(Feed(table, {input("x", ElementType::float32, {"N", "2"})}), {1, 0}).to_floats() ==
         Floats{2, 0.2f, 1, 0.1f});
   CHECK(only(Feed(table, {input("b", ElementType::float32, {"N", "1"})}), {0}).to_floats() == Floats{0.1f});
-  CHECK_THAT(message([&] { Feed(table, {input("x", ElementType::float32, {"N", "3"})}); }), Contains("2 columns"));
+  CHECK_THAT(error_message([&] {
+               Feed(table, {input("x", ElementType::float32, {"N", "3"})});
+             }),
+             Contains("2 columns"));
   const Dataset words = Dataset::of({{"a", Tensor::vector<std::int64_t>({1}), true, "column 'a'"},
                                      {"job", Tensor::strings({1}, {"clerk"}), true, "column 'job' (row 1: 'clerk')"}},
                                     {}, true);
-  CHECK_THAT(message([&] {
+  CHECK_THAT(error_message([&] {
                Feed(words, {input("x", ElementType::float32, {"N", "2"})});
              }),
              Contains("column 'job' (row 1: 'clerk') is text"));
@@ -205,20 +200,20 @@ TEST_CASE("feed: normalization and layout") {
             .to_floats() == Floats{1, 2});
   const Dataset cube = one("x", counting(ElementType::uint8, {1, 3, 3, 3}));
   const auto cubic = input("x", ElementType::float32, {"N", "3", "3", "3"});
-  CHECK_THAT(message(
+  CHECK_THAT(error_message(
                  [&] {
                    Feed(cube, {cubic}, {.preprocess = {{"", parse_preprocess("imagenet")}}});
                  },
                  ErrorKind::usage),
              Contains("say layout="));
-  CHECK_THAT(message(
+  CHECK_THAT(error_message(
                  [&] {
                    Feed(rows, {input("x", ElementType::float32, {"N", "2"})},
                         {.preprocess = {{"", parse_preprocess("imagenet")}}});
                  },
                  ErrorKind::usage),
              Contains("3 means"));
-  CHECK_THAT(message(
+  CHECK_THAT(error_message(
                  [&] {
                    Feed(images, {model}, {.preprocess = {{"z", {}}}});
                  },

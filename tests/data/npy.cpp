@@ -5,11 +5,10 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "hone/support/error.h"
+#include "error_message.h"
 #include "sources.h"
 
 namespace hone::data {
@@ -44,19 +43,8 @@ std::string header(const std::string& descr, const std::string& shape) {
 
 std::shared_ptr<const File> memory(std::string bytes) { return File::from_memory(std::move(bytes), "x.npy"); }
 
-std::string message(const std::function<void()>& body, ErrorKind kind) {
-  try {
-    body();
-  } catch (const Error& error) {
-    CHECK(kind_name(error.kind()) == std::string(kind_name(kind)));
-    return error.message();
-  }
-  FAIL("no error");
-  return {};
-}
-
 std::string refusal(const std::string& bytes, ErrorKind kind = ErrorKind::bad_input) {
-  return message([&] { (void)read_npy(memory(bytes)).loaded(); }, kind);
+  return testing::error_message([&] { (void)read_npy(memory(bytes)).loaded(); }, kind);
 }
 
 std::string gzip(const std::string& text) {
@@ -134,16 +122,18 @@ TEST_CASE("npz: stored arrays stay in the file") {
 
 TEST_CASE("npz: an array that isn't there") {
   const NpzReader npz = NpzReader::open(fixture("objects.npz"));
-  CHECK_THAT(message([&] { (void)npz.read("z"); }, ErrorKind::bad_input), Contains("no array 'z'; it has 'x', 'y'"));
+  CHECK_THAT(testing::error_message([&] { (void)npz.read("z"); }, ErrorKind::bad_input),
+             Contains("no array 'z'; it has 'x', 'y'"));
 }
 
 TEST_CASE("npz: pickled and structured arrays are refused, the others read") {
   const NpzReader objects = NpzReader::open(fixture("objects.npz"));
-  CHECK_THAT(message([&] { (void)objects.read("x"); }, ErrorKind::bad_input),
+  CHECK_THAT(testing::error_message([&] { (void)objects.read("x"); }, ErrorKind::bad_input),
              Contains("array 'x': an array of pickled"));
   CHECK(objects.read("y").to_ints() == std::vector<std::int64_t>{0, 1, 2});
   const NpzReader structured = NpzReader::open(fixture("structured.npz"));
-  CHECK_THAT(message([&] { (void)structured.read("x"); }, ErrorKind::unsupported), Contains("structured"));
+  CHECK_THAT(testing::error_message([&] { (void)structured.read("x"); }, ErrorKind::unsupported),
+             Contains("structured"));
 }
 
 TEST_CASE("npy: files") {
@@ -189,7 +179,8 @@ TEST_CASE("npz: damaged archives") {
   const auto open = [](std::string archive) { return NpzReader(File::from_memory(std::move(archive), "a.npz")); };
   CHECK(open(bytes).read("x").to_floats() == std::vector<float>{1, 2, 3});
   for (const std::size_t length : {std::size_t{0}, std::size_t{4}, bytes.size() / 2, bytes.size() - 22}) {
-    CHECK_THAT(message([&] { (void)open(bytes.substr(0, length)); }, ErrorKind::bad_input), Contains("'a.npz'"));
+    CHECK_THAT(testing::error_message([&] { (void)open(bytes.substr(0, length)); }, ErrorKind::bad_input),
+               Contains("'a.npz'"));
   }
   // Any one byte changed, or the end cut off: an error or a tensor, never a crash.
   const auto survive = [&](const std::string& damaged) {

@@ -4,11 +4,10 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <fstream>
-#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "hone/support/error.h"
+#include "error_message.h"
 #include "hone/support/threads.h"
 #include "sources.h"
 
@@ -18,6 +17,7 @@ namespace {
 using Catch::Matchers::Contains;
 using ir::Tensor;
 using nlohmann::json;
+using testing::error_message;
 using Ints = std::vector<std::int64_t>;
 using Floats = std::vector<float>;
 
@@ -30,17 +30,6 @@ const json& oracle() {
 }
 
 Approx near(const json& value) { return Approx(value.get<double>()).epsilon(1e-6).margin(1e-7); }
-
-std::string message(const std::function<void()>& body, ErrorKind kind = ErrorKind::bad_input) {
-  try {
-    body();
-  } catch (const Error& error) {
-    CHECK(std::string(kind_name(error.kind())) == kind_name(kind));
-    return error.message();
-  }
-  FAIL("no error");
-  return {};
-}
 
 Evaluation evaluate(Form form, const Tensor& outputs, const Tensor& labels) {
   Evaluation result(form);
@@ -222,15 +211,24 @@ TEST_CASE("layouts of outputs and labels") {
   // Padding is left out.
   CHECK(evaluate(form, scores, Tensor::vector<std::int64_t>({1, -100})).rows() == 1);
 
-  CHECK_THAT(message([&] { accuracy(scores, Tensor::vector<std::int64_t>({0, 2})); }), Contains("row 2: label 2"));
-  CHECK_THAT(message([&] { accuracy(scores, Tensor::vector<std::int64_t>({-1, 1})); }), Contains("row 1: label -1"));
-  CHECK_THAT(message([&] { accuracy(scores, Tensor::vector<float>({0.5f, 1})); }), Contains("label 0.5 is no class"));
-  CHECK_THAT(message([&] {
+  CHECK_THAT(error_message([&] {
+               accuracy(scores, Tensor::vector<std::int64_t>({0, 2}));
+             }),
+             Contains("row 2: label 2"));
+  CHECK_THAT(error_message([&] {
+               accuracy(scores, Tensor::vector<std::int64_t>({-1, 1}));
+             }),
+             Contains("row 1: label -1"));
+  CHECK_THAT(error_message([&] {
+               accuracy(scores, Tensor::vector<float>({0.5f, 1}));
+             }),
+             Contains("label 0.5 is no class"));
+  CHECK_THAT(error_message([&] {
                accuracy(scores, Tensor::of<float>({2, 2}, {0, 1, 1, 1}));
              }),
              Contains("row 2: the labels"));
-  CHECK_THAT(message([&] { accuracy(scores, Tensor::vector<std::int64_t>({0, 1, 1})); }), Contains("don't fit"));
-  CHECK_THAT(message(
+  CHECK_THAT(error_message([&] { accuracy(scores, Tensor::vector<std::int64_t>({0, 1, 1})); }), Contains("don't fit"));
+  CHECK_THAT(error_message(
                  [&] {
                    (void)evaluate(form, scores, Tensor::vector<std::int64_t>({1, 0})).compute({"mse"});
                  },
@@ -295,7 +293,7 @@ TEST_CASE("two models on the same rows") {
   CHECK(change.interval->low < 0);
   CHECK(compare(before, before, {"f1"}, 1).interval->high == 0);
   const Evaluation other = evaluate(form, labels, Tensor::vector<std::int64_t>({0, 1, 1, 0, 1}));
-  CHECK_THAT(message([&] { compare(before, other, {"accuracy"}, 1); }, ErrorKind::usage), Contains("same rows"));
+  CHECK_THAT(error_message([&] { compare(before, other, {"accuracy"}, 1); }, ErrorKind::usage), Contains("same rows"));
 }
 
 }  // namespace hone::metrics

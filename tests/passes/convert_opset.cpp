@@ -1,16 +1,10 @@
-// Conversion of opsets: text cases, and what must survive.
-//
-//   == title (13 -> 12)             in opset/NAME.txt: from and to
-//   g (float[2] a) => (float[2] y) { ... }
-//   =>                              followed by the graph after, or
-//   => unsupported: reason
-//
-// Header lines are made as in texts.cpp. Every converted case is run, before and after, on random inputs.
+// Conversion of opsets: cases as text (opset/NAME.txt, written as text_cases.h says), and what must survive. A title ends
+// with the opsets, "(13 -> 12)"; "=> unsupported: reason" is for what can't be converted. Every converted case is run,
+// before and after, on random inputs.
 #include "hone/passes/convert_opset.h"
 
 #include <catch2/catch.hpp>
-#include <filesystem>
-#include <fstream>
+#include <cstdio>
 
 #include "hone/onnx/check.h"
 #include "hone/onnx/ir_version.h"
@@ -20,53 +14,10 @@
 #include "hone/rewrite/verify.h"
 #include "hone/support/error.h"
 #include "hone/support/text.h"
-#include "sources.h"
+#include "text_cases.h"
 
 namespace hone {
 namespace {
-
-struct Case {
-  std::string title, before, after, reason;
-  int from = 0, to = 0;
-};
-
-std::vector<Case> read_cases(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::vector<Case> cases;
-  bool in_after = false;
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("== ")) {
-      Case& added = cases.emplace_back();
-      added.title = line.substr(3);
-      const std::size_t at = line.rfind('(');
-      REQUIRE(std::sscanf(line.c_str() + at, "(%d -> %d)", &added.from, &added.to) == 2);
-      in_after = false;
-    } else if (cases.empty() || line.starts_with("#")) {
-      continue;
-    } else if (line.starts_with("=> unsupported:")) {
-      cases.back().reason = trim(std::string_view(line).substr(15));
-    } else if (line == "=>") {
-      in_after = true;
-    } else {
-      (in_after ? cases.back().after : cases.back().before) += line + "\n";
-    }
-  }
-  return cases;
-}
-
-ir::Model parse(const std::string& text, int opset) {
-  if (trim(text).starts_with("<")) return onnx::read_text(text);
-  return onnx::read_text("<ir_version: 14, opset_import: [\"\": " + std::to_string(opset) + "]>\n" + text);
-}
-
-std::vector<std::filesystem::path> files() {
-  std::vector<std::filesystem::path> result;
-  for (const auto& entry : std::filesystem::directory_iterator(testing::source_path("tests/passes/opset"))) {
-    result.push_back(entry.path());
-  }
-  std::sort(result.begin(), result.end());
-  return result;
-}
 
 // Nothing but the operators of the model's opset.
 void check_valid(const ir::Model& model) {
@@ -79,30 +30,33 @@ void check_valid(const ir::Model& model) {
 }
 
 TEST_CASE("text tests of opset conversion") {
-  for (const auto& path : files()) {
-    const std::vector<Case> cases = read_cases(path);
+  for (const auto& path : testing::text_case_files("tests/passes/opset")) {
+    const std::vector<testing::TextCase> cases = testing::read_text_cases(path);
     CHECK_FALSE(cases.empty());
-    for (const Case& each : cases) {
+    for (const testing::TextCase& each : cases) {
       INFO(path.stem().string() << ": " << each.title);
-      const ir::Model before = parse(each.before, each.from);
+      int from = 0, to = 0;
+      REQUIRE(std::sscanf(each.title.c_str() + each.title.rfind('('), "(%d -> %d)", &from, &to) == 2);
+      const ir::Model before = testing::parse_case(each.before, 14, from);
       ir::Model model = before.clone();
       std::string reason;
       try {
-        passes::convert_opset(model, each.to);
+        passes::convert_opset(model, to);
       } catch (const Error& error) {
         CHECK(error.kind() == ErrorKind::unsupported);
         reason = error.message();
       }
-      if (!each.reason.empty()) {
+      if (!each.verdict.empty()) {
+        CHECK(each.verdict == "unsupported");
         CHECK_THAT(reason, Catch::Contains(each.reason));
         continue;
       }
       CHECK(reason == "");
       if (!reason.empty()) continue;
-      if (trim(each.after) == "?") {  // a new case: shows what comes out
+      if (each.asks()) {
         FAIL_CHECK("result: " << each.title << '|' << onnx::to_text(model) << "|end");
       } else if (!trim(each.after).empty()) {
-        CHECK(onnx::to_text(model) == onnx::to_text(parse(each.after, each.to)));
+        CHECK(onnx::to_text(model) == onnx::to_text(testing::parse_case(each.after, 14, to)));
       }
       check_valid(model);
       const auto check = rewrite::verify_equal(before, model);

@@ -1,11 +1,6 @@
 // Runs the text tests beside this file: NAME.txt holds cases for the pass NAME, or for level 2 where there is no such pass.
-//
-//   == title                        (after the title: options of the case, such as "opset 9")
-//   g (float[2] a) => (float[2] y) { ... }        the graph before, in ONNX text
-//   =>                              followed by the graph after, or
-//   => unchanged: reason            where the pass leaves the graph as it is, and why
-//
-// "?" for the graph after shows, and fails with, what the pass makes. A graph that does not start with "<" gets a header with ir_version 8 and opset 17. Expected and found are compared as ONNX
+// They are written as text_cases.h says; "=> unchanged: reason" is for what the pass leaves as it is. Headers that are not
+// given have ir_version 8 and opset 17, or that of "(opset 9)" after the title. Expected and found are compared as ONNX
 // text. Every case that changes something is also run, before and after, on random inputs.
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -18,72 +13,39 @@
 #include "hone/passes/passes.h"
 #include "hone/rewrite/verify.h"
 #include "hone/support/file.h"
-#include "hone/support/text.h"
 #include "sources.h"
+#include "text_cases.h"
 
 namespace hone {
 namespace {
 
-struct Case {
-  std::string title, before, after, reason;
-  int opset = 17;
-  bool unchanged = false;
-};
-
-std::vector<Case> read_cases(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::vector<Case> cases;
-  bool in_after = false;
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("== ")) {
-      cases.emplace_back();
-      cases.back().title = line.substr(3);
-      const std::size_t option = line.find("(opset ");
-      if (option != std::string::npos) cases.back().opset = std::stoi(line.substr(option + 7));
-      in_after = false;
-    } else if (cases.empty() || line.starts_with("#")) {
-      continue;
-    } else if (line.starts_with("=> unchanged:")) {
-      cases.back().unchanged = true;
-      cases.back().reason = trim(std::string_view(line).substr(13));
-    } else if (line == "=>") {
-      in_after = true;
-    } else {
-      (in_after ? cases.back().after : cases.back().before) += line + "\n";
-    }
-  }
-  return cases;
-}
-
-ir::Model parse(const std::string& text, int opset) {
-  if (trim(text).starts_with("<")) return onnx::read_text(text);
-  return onnx::read_text("<ir_version: 8, opset_import: [\"\": " + std::to_string(opset) + "]>\n" + text);
+// "(opset 9)" in a title.
+int opset_of(const testing::TextCase& each) {
+  const std::size_t option = each.title.find("(opset ");
+  return option == std::string::npos ? 17 : std::stoi(each.title.substr(option + 7));
 }
 
 TEST_CASE("text tests of passes") {
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(testing::source_path("tests/passes"))) {
-    if (entry.path().extension() == ".txt") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  for (const auto& path : files) {
+  for (const auto& path : testing::text_case_files("tests/passes")) {
     const std::string name = path.stem();
     const bool is_pass = std::any_of(passes::list().begin(), passes::list().end(),
                                      [&](const rewrite::Pass& pass) { return pass.name == name; });
     const auto pipeline = is_pass ? rewrite::parse_pipeline(name, passes::list()) : passes::pipeline(2);
-    const std::vector<Case> cases = read_cases(path);
+    const std::vector<testing::TextCase> cases = testing::read_text_cases(path);
     INFO(name);
     CHECK_FALSE(cases.empty());
-    for (const Case& each : cases) {
+    for (const testing::TextCase& each : cases) {
       INFO(name << ": " << each.title);
-      const ir::Model before = parse(each.before, each.opset);
+      const int opset = opset_of(each);
+      const ir::Model before = testing::parse_case(each.before, 8, opset);
       ir::Model model = before.clone();
       std::vector<rewrite::Refusal> refusals;
       rewrite::PipelineOptions options;
       options.verify_ir = true;
       options.refusals = &refusals;
       const auto result = rewrite::run_pipeline(model, pipeline, options);
-      if (each.unchanged) {
+      if (!each.verdict.empty()) {
+        CHECK(each.verdict == "unchanged");
         CHECK(result.status == rewrite::Status::unchanged);
         CHECK(onnx::to_text(model) == onnx::to_text(before));
         std::string reasons;
@@ -91,11 +53,11 @@ TEST_CASE("text tests of passes") {
         if (!each.reason.empty()) CHECK_THAT(reasons, Catch::Contains(each.reason));
         continue;
       }
-      if (trim(each.after) == "?") {  // a new case: shows what the pass makes of it
+      if (each.asks()) {
         FAIL_CHECK("result: " << name << '|' << each.title << '|' << onnx::to_text(model) << "|end");
         continue;
       }
-      CHECK(onnx::to_text(model) == onnx::to_text(parse(each.after, each.opset)));
+      CHECK(onnx::to_text(model) == onnx::to_text(testing::parse_case(each.after, 8, opset)));
       rewrite::VerifyOptions verification;
       if (name == "convert-float16" || name == "convert-bfloat16") verification.tolerance = 2e-2;
       const auto check = rewrite::verify_equal(before, model, verification);

@@ -1,12 +1,8 @@
 #!/usr/bin/env bash
 # hone bench and hone run --profile as commands. With HONE_ORT_LIBRARY set, ONNX Runtime too.
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
+. "$SOURCES/tests/tools/common.bash"
 model=$SOURCES/examples/mlp.onnxtxt
 
-fail() { echo "FAILED: $*" >&2; exit 1; }
 
 "$HONE" convert "$model" -o m.onnx --quiet
 "$HONE" bench m.onnx --runs 5 --json --quiet >alone.json

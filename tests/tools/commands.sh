@@ -1,21 +1,9 @@
 #!/usr/bin/env bash
 # The commands as a contract: exit codes, messages, pipes, nothing half-written.
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
+. "$SOURCES/tests/tools/common.bash"
 model=$SOURCES/examples/mlp.onnxtxt
 digits=(--data "$SOURCES/examples/digits/digits.csv.gz" --label digit --normalize scale=1/16)
 
-fail() { echo "FAILED: $*" >&2; exit 1; }
-# expect CODE TEXT COMMAND...: ends with this code and says this on stderr
-expect() {
-  local code=$1 text=$2 got=0
-  shift 2
-  "$@" >out.txt 2>err.txt </dev/null || got=$?
-  [ "$got" = "$code" ] || fail "exit $got instead of $code: $* ($(head -c 300 err.txt))"
-  [ -z "$text" ] || grep -qF -- "$text" err.txt || fail "no '$text' from $*: $(head -c 300 err.txt)"
-}
 
 "$HONE" --version | grep -q '^hone [0-9]'
 expect 2 "did you mean 'convert'" "$HONE" conver x

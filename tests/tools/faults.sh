@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # What goes wrong around a command: signals, full disks, closed pipes, a kill in the middle of writing. No half-written file
 # ever, old outputs survive, and the exit code says what it was.
-set -euo pipefail
-folder=$(mktemp -d)
+. "$SOURCES/tests/tools/common.bash"
 mounted= holder=
 cleanup() {
   [ -z "$holder" ] || kill "$holder" 2>/dev/null || true
@@ -10,9 +9,7 @@ cleanup() {
   rm -rf "$folder"
 }
 trap cleanup EXIT
-cd "$folder"
 digits=(--data "$SOURCES/examples/digits/digits.csv.gz" --label digit --normalize scale=1/16)
-fail() { echo "FAILED: $*" >&2; exit 1; }
 header='<ir_version: 10, opset_import: ["": 21]>'
 
 # 2 MB of weights; and a loop that does not end.

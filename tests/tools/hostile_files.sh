@@ -1,11 +1,8 @@
 #!/usr/bin/env bash
 # Files that are something else, damaged or made to do harm, through every command that reads a model: the right exit code,
 # one sentence, no output, in bounded time and memory. The reader's own tests (tests/onnx/hostile.cpp) go into detail.
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-. "$SOURCES/tests/tools/hostile_lib.bash"
+. "$SOURCES/tests/tools/common.bash"
+. "$SOURCES/tests/tools/hostile.bash"
 
 # Places.
 refused_by_all 6 "none.onnx" none.onnx

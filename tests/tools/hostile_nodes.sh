@@ -1,11 +1,8 @@
 #!/usr/bin/env bash
 # Nodes with impossible attributes, and valid ones with enormous results: convert keeps or refuses them and does not fold
 # them, lint and run say what is wrong before anything large is allocated.
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-. "$SOURCES/tests/tools/hostile_lib.bash"
+. "$SOURCES/tests/tools/common.bash"
+. "$SOURCES/tests/tools/hostile.bash"
 SECONDS_EACH=30
 header='<ir_version: 10, opset_import: ["": 21]>'
 

@@ -1,10 +1,6 @@
 #!/usr/bin/env bash
 # Defects known from other tools that are about commands: T2, T7, T16, T19 and T20 of tests/passes/known-defects.txt.
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-fail() { echo "FAILED: $*" >&2; exit 1; }
+. "$SOURCES/tests/tools/common.bash"
 
 # T7: an initializer that is an input keeps both, and overriding it works.
 cat >override.onnxtxt <<'END'

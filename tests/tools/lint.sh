@@ -1,10 +1,7 @@
 #!/usr/bin/env bash
 # hone validate --lint: everything at once, as text, JSON and SARIF.
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-. "$SOURCES/tests/tools/hostile_lib.bash"
+. "$SOURCES/tests/tools/common.bash"
+. "$SOURCES/tests/tools/hostile.bash"
 
 write m.onnx "$(model "$(node Conv x a)$(node Abs none b)$(node NoSuch x c)$(node Elu x d "$(bytes 5 "$(text 1 odd)$(number 3 1)$(number 20 2)")")$relu")"
 linted 3 "error: node 'n_Conv' (Conv): input 1 (W) is missing [missing-input]" m.onnx

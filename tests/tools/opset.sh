@@ -1,18 +1,6 @@
 # Opsets: up and back gives a model that computes the same; what can't be converted writes nothing; quantize and finetune
 # raise old models themselves.
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-fail() { echo "FAILED: $*" >&2; exit 1; }
-# expect CODE TEXT COMMAND...: ends with this code and says this on stderr
-expect() {
-  local code=$1 text=$2 got=0
-  shift 2
-  "$@" >out.txt 2>err.txt </dev/null || got=$?
-  [ "$got" = "$code" ] || fail "exit $got instead of $code: $* ($(head -c 300 err.txt))"
-  [ -z "$text" ] || grep -qF -- "$text" err.txt || fail "no '$text' from $*: $(head -c 300 err.txt)"
-}
+. "$SOURCES/tests/tools/common.bash"
 
 cat >old.onnxtxt <<'MODEL'
 <ir_version: 3, opset_import: ["": 6]>

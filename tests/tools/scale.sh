@@ -2,11 +2,7 @@
 # slow
 # Large graphs cost what is in them: four times the nodes, about four times the work. Work is processor time, so that a
 # busy machine does not count; a quadratic step would make it sixteen times.
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-fail() { echo "FAILED: $*" >&2; exit 1; }
+. "$SOURCES/tests/tools/common.bash"
 TIMEFORMAT='%U %S'
 
 chain() {  # nodes that depend on one another

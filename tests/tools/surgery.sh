@@ -1,19 +1,7 @@
 #!/usr/bin/env bash
 # Cutting, joining, renaming and what else hone convert does to a whole model, as commands.
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
+. "$SOURCES/tests/tools/common.bash"
 
-fail() { echo "FAILED: $*" >&2; exit 1; }
-# expect CODE TEXT COMMAND...: ends with this code and says this on stderr
-expect() {
-  local code=$1 text=$2 got=0
-  shift 2
-  "$@" >out.txt 2>err.txt </dev/null || got=$?
-  [ "$got" = "$code" ] || fail "exit $got instead of $code: $* ($(head -c 300 err.txt))"
-  [ -z "$text" ] || grep -qF -- "$text" err.txt || fail "no '$text' from $*: $(head -c 300 err.txt)"
-}
 
 cat >model.onnxtxt <<'TEXT'
 <ir_version: 8, opset_import: ["": 17]>

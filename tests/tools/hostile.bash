@@ -1,7 +1,5 @@
 # For scripts that feed bad files to the commands: bytes written as hexadecimal digits, and what every refusal must be.
-# Sourced, in an empty folder of its own.
-
-fail() { echo "FAILED: $*" >&2; exit 1; }
+# Sourced after common.bash.
 
 # Bounds on every run: time, and memory where the build has no shadow memory of a sanitizer.
 limit_memory=true
