@@ -6,8 +6,13 @@
 #include <unordered_map>
 
 #include "exec/fuse.h"
+#include "exec/lower_quantized.h"
 #include "exec/program.h"
 #include "hone/support/error.h"
+
+#ifdef HONE_ONEDNN
+#include "exec/onednn/integer_core.h"
+#endif
 
 namespace hone::exec {
 namespace {
@@ -146,6 +151,7 @@ struct Session::State {
     if (!options.reference) {
       std::vector<std::string> keep = observed;
       keep.insert(keep.end(), options.extra_outputs.begin(), options.extra_outputs.end());
+      if (onednn::has_integer_kernels()) lower_quantized(*copy, keep);
       fuse(*copy, keep);
     }
 #endif

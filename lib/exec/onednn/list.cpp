@@ -8,8 +8,13 @@ namespace hone::exec {
 
 std::span<const std::span<const KernelEntry>> onednn_kernels() {
   static const std::vector<std::span<const KernelEntry>> families = {
-      onednn::convolution_kernels(), onednn::elementwise_kernels(), onednn::matmul_kernels(),
-      onednn::pooling_kernels(),     onednn::recurrent_kernels(),
+      onednn::convolution_kernels(),
+      onednn::elementwise_kernels(),
+      onednn::matmul_kernels(),
+      onednn::pooling_kernels(),
+      onednn::recurrent_kernels(),
+      onednn::quantized_convolution_kernels(),
+      onednn::quantized_elementwise_kernels(),
   };
   return families;
 }

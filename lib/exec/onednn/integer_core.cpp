@@ -1,0 +1,200 @@
+#include "exec/onednn/integer_core.h"
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace hone::exec::onednn {
+namespace {
+
+#define HONE_AVX2 __attribute__((target("avx2,fma")))
+#define HONE_AVX2_INLINE __attribute__((target("avx2,fma"), always_inline)) inline
+
+// One row and two registers of columns. Accumulators are variables of their own: of an array, GCC 12 keeps a part in memory.
+#define HONE_ROW(n)                                                                \
+  if constexpr (Rows > n) {                                                        \
+    std::int32_t pair;                                                             \
+    std::memcpy(&pair, a##n + 2 * k, sizeof(pair));                                \
+    const __m256i both = _mm256_set1_epi32(pair);                                  \
+    left##n = _mm256_add_epi32(left##n, _mm256_madd_epi16(both, columns_left));    \
+    right##n = _mm256_add_epi32(right##n, _mm256_madd_epi16(both, columns_right)); \
+  }
+#define HONE_STORE(n)                                                                        \
+  if constexpr (Rows > n) {                                                                  \
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + n * panel_columns), left##n);      \
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + n * panel_columns + 8), right##n); \
+  }
+
+template <int Rows>
+HONE_AVX2 void multiply(const std::int16_t* const* rows, std::span<const std::int64_t> offsets, std::int64_t pairs,
+                        const std::int16_t* panel, std::int32_t* sums) {
+  const __m256i zero = _mm256_setzero_si256();
+  __m256i left0 = zero, right0 = zero, left1 = zero, right1 = zero, left2 = zero, right2 = zero;
+  __m256i left3 = zero, right3 = zero, left4 = zero, right4 = zero, left5 = zero, right5 = zero;
+  for (const std::int64_t offset : offsets) {
+    const std::int16_t *a0 = rows[0] + offset, *a1 = rows[Rows > 1 ? 1 : 0] + offset;
+    const std::int16_t *a2 = rows[Rows > 2 ? 2 : 0] + offset, *a3 = rows[Rows > 3 ? 3 : 0] + offset;
+    const std::int16_t *a4 = rows[Rows > 4 ? 4 : 0] + offset, *a5 = rows[Rows > 5 ? 5 : 0] + offset;
+    for (std::int64_t k = 0; k < pairs; ++k, panel += 2 * panel_columns) {
+      const __m256i columns_left = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(panel));
+      const __m256i columns_right = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(panel + panel_columns));
+      HONE_ROW(0)
+      HONE_ROW(1)
+      HONE_ROW(2)
+      HONE_ROW(3)
+      HONE_ROW(4)
+      HONE_ROW(5)
+    }
+  }
+  HONE_STORE(0)
+  HONE_STORE(1)
+  HONE_STORE(2)
+  HONE_STORE(3)
+  HONE_STORE(4)
+  HONE_STORE(5)
+}
+#undef HONE_ROW
+#undef HONE_STORE
+
+HONE_AVX2_INLINE __m256i load(const std::int32_t* from) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+
+template <typename T>
+HONE_AVX2 void widen_avx2(const std::byte* from, std::int32_t zero, std::int64_t count, std::int16_t* to) {
+  const __m256i less = _mm256_set1_epi16(static_cast<std::int16_t>(zero));
+  std::int64_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));
+    const __m256i wide = std::is_signed_v<T> ? _mm256_cvtepi8_epi16(codes) : _mm256_cvtepu8_epi16(codes);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), _mm256_sub_epi16(wide, less));
+  }
+  const T* codes = reinterpret_cast<const T*>(from);
+  for (; i < count; ++i) to[i] = static_cast<std::int16_t>(codes[i] - zero);
+}
+
+// 16 codes of a row.
+template <bool Signed>
+HONE_AVX2_INLINE __m128i codes_of(const std::int32_t* sums, const Requantization& by, std::int64_t first) {
+  const float low = static_cast<float>((Signed ? -128 : 0) - by.zero),
+              high = static_cast<float>((Signed ? 127 : 255) - by.zero);
+  __m256i parts[2];
+  for (int half = 0; half < 2; ++half) {
+    __m256i sum = load(sums + 8 * half);
+    if (by.addend) sum = _mm256_add_epi32(sum, load(by.addend + first + 8 * half));
+    __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(by.factor + first + 8 * half));
+    value = _mm256_max_ps(_mm256_min_ps(value, _mm256_set1_ps(high)), _mm256_set1_ps(low));
+    parts[half] = _mm256_add_epi32(_mm256_cvtps_epi32(value), _mm256_set1_epi32(by.zero));
+  }
+  const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(parts[0], parts[1]), 0xD8);
+  const __m128i low_half = _mm256_castsi256_si128(words), high_half = _mm256_extracti128_si256(words, 1);
+  return Signed ? _mm_packs_epi16(low_half, high_half) : _mm_packus_epi16(low_half, high_half);
+}
+
+template <bool Signed>
+HONE_AVX2 void finish_codes(const std::int32_t* sums, std::int64_t rows, std::int64_t columns, const Requantization& by,
+                            std::int64_t first, std::byte* to, std::int64_t step) {
+  for (std::int64_t r = 0; r < rows; ++r, to += step, sums += panel_columns) {
+    const __m128i codes = codes_of<Signed>(sums, by, first);
+    if (columns == panel_columns) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to), codes);
+    } else {
+      std::byte part[panel_columns];
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(part), codes);
+      std::memcpy(to, part, static_cast<std::size_t>(columns));
+    }
+  }
+}
+
+HONE_AVX2 void finish_floats(const std::int32_t* sums, std::int64_t rows, std::int64_t columns,
+                             const Requantization& by, std::int64_t first, std::byte* to, std::int64_t step) {
+  for (std::int64_t r = 0; r < rows; ++r, to += step, sums += panel_columns) {
+    alignas(32) float part[panel_columns];
+    float* out = columns == panel_columns ? reinterpret_cast<float*>(to) : part;
+    for (int half = 0; half < 2; ++half) {
+      __m256i sum = load(sums + 8 * half);
+      if (by.addend) sum = _mm256_add_epi32(sum, load(by.addend + first + 8 * half));
+      __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(by.factor + first + 8 * half));
+      if (by.shift) value = _mm256_add_ps(value, _mm256_loadu_ps(by.shift + first + 8 * half));
+      _mm256_storeu_ps(out + 8 * half, value);
+    }
+    if (out == part) std::memcpy(to, part, static_cast<std::size_t>(columns) * sizeof(float));
+  }
+}
+
+}  // namespace
+
+bool has_integer_kernels() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
+IntegerPanels::IntegerPanels(std::int64_t segments, std::int64_t length, std::int64_t columns)
+    : segments_(segments), pairs_((length + 1) / 2), columns_(columns) {
+  buffer_ = std::make_unique<Buffer>(whole_panels(columns) * static_cast<std::size_t>(depth()) * sizeof(std::int16_t));
+}
+
+void multiply_tile(const std::int16_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
+                   std::int64_t pairs, const std::int16_t* panel, std::int32_t* sums) {
+  switch (count) {
+    case 1:
+      return multiply<1>(rows, offsets, pairs, panel, sums);
+    case 2:
+      return multiply<2>(rows, offsets, pairs, panel, sums);
+    case 3:
+      return multiply<3>(rows, offsets, pairs, panel, sums);
+    case 4:
+      return multiply<4>(rows, offsets, pairs, panel, sums);
+    case 5:
+      return multiply<5>(rows, offsets, pairs, panel, sums);
+    default:
+      return multiply<6>(rows, offsets, pairs, panel, sums);
+  }
+}
+
+HONE_AVX2 void multiply_taps(const std::int16_t* at, std::span<const std::int64_t> offsets, const std::int16_t* weights,
+                             std::int32_t* sums) {
+  __m256i low = _mm256_setzero_si256(), high = low;
+  for (std::size_t t = 0; t < offsets.size(); t += 2, weights += 2 * panel_columns) {
+    // The last of an odd number meets itself, with a weight of 0.
+    const std::int64_t next = offsets[t + 1 < offsets.size() ? t + 1 : t];
+    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + offsets[t]));
+    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + next));
+    const auto* by = reinterpret_cast<const __m256i*>(weights);
+    low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_loadu_si256(by)));
+    high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_loadu_si256(by + 1)));
+  }
+  auto* to = reinterpret_cast<__m256i*>(sums);
+  _mm256_storeu_si256(to, _mm256_permute2x128_si256(low, high, 0x20));
+  _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(low, high, 0x31));
+}
+
+void widen(const std::byte* from, ir::ElementType type, std::int32_t zero, std::int64_t count, std::int16_t* to) {
+  if (type == ir::ElementType::int8) {
+    widen_avx2<std::int8_t>(from, zero, count, to);
+  } else {
+    widen_avx2<std::uint8_t>(from, zero, count, to);
+  }
+}
+
+void finish_tile(const std::int32_t* sums, std::int64_t rows, std::int64_t columns, const Requantization& by,
+                 std::int64_t first, std::byte* to, std::int64_t step) {
+  switch (by.type) {
+    case ir::ElementType::uint8:
+      return finish_codes<false>(sums, rows, columns, by, first, to, step);
+    case ir::ElementType::int8:
+      return finish_codes<true>(sums, rows, columns, by, first, to, step);
+    case ir::ElementType::float32:
+      return finish_floats(sums, rows, columns, by, first, to, step);
+    default:
+      for (std::int64_t r = 0; r < rows; ++r) {
+        std::memcpy(to + r * step, sums + r * panel_columns, static_cast<std::size_t>(columns) * sizeof(std::int32_t));
+      }
+  }
+}
+
+std::int32_t zero_point(Context& context, std::size_t index) {
+  if (!context.has_input(index)) return 0;
+  const Array& array = context.input(index);
+  return array.type == ir::ElementType::int8 ? *array.as<std::int8_t>() : *array.as<std::uint8_t>();
+}
+
+}  // namespace hone::exec::onednn

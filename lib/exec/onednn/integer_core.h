@@ -1,0 +1,105 @@
+// Products of 8-bit integers on AVX2, exact: operands less their zero points are 16 bits wide, pairs of products are summed
+// into 32 bits (vpmaddwd). This is as fast as oneDNN's kernels where the CPU has no VNNI, and those are wrong there: sums
+// of pairs of 8-bit products saturate at 16 bits (u8 by s8), or weights lose a bit (s8 by s8).
+//
+// Rows of the left factor are read through pointers and offsets, so that a convolution needs no matrix of patches. The
+// right factor lies in panels of 16 columns.
+//
+// Not here: sums that pass 32 bits wrap.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "hone/exec/kernel.h"
+#include "hone/support/buffer.h"
+
+namespace hone::exec::onednn {
+
+// Whether this CPU runs them.
+bool has_integer_kernels();
+
+inline constexpr std::string_view integer_kernel_name = "integer:avx2";
+inline constexpr std::int64_t panel_columns = 16, tile_rows = 6;
+
+// A matrix [depth, columns] less its zero points, in panels. The depth is made of `segments` runs, padded to pairs each.
+class IntegerPanels {
+ public:
+  // `at(segment, place, column)` is an element less its zero point, in [-255, 255].
+  template <typename F>
+  IntegerPanels(std::int64_t segments, std::int64_t length, std::int64_t columns, F&& at)
+      : IntegerPanels(segments, length, columns) {
+    for (std::int64_t first = 0; first < columns; first += panel_columns) {
+      std::int16_t* to = data() + first * depth();
+      for (std::int64_t s = 0; s < segments; ++s) {
+        for (std::int64_t k = 0; k < 2 * pairs_; k += 2, to += 2 * panel_columns) {
+          for (std::int64_t c = 0; c < panel_columns; ++c) {
+            const bool inside = first + c < columns;
+            to[2 * c] = inside && k < length ? static_cast<std::int16_t>(at(s, k, first + c)) : std::int16_t{0};
+            to[2 * c + 1] =
+                inside && k + 1 < length ? static_cast<std::int16_t>(at(s, k + 1, first + c)) : std::int16_t{0};
+          }
+        }
+      }
+    }
+  }
+  std::int64_t pairs() const { return pairs_; }  // of one segment
+  std::int64_t depth() const { return segments_ * 2 * pairs_; }
+  std::int64_t columns() const { return columns_; }
+  std::int64_t count() const { return (columns_ + panel_columns - 1) / panel_columns; }
+  const std::int16_t* panel(std::int64_t index) const {
+    return reinterpret_cast<const std::int16_t*>(buffer_->data()) + index * panel_columns * depth();
+  }
+
+ private:
+  IntegerPanels(std::int64_t segments, std::int64_t length, std::int64_t columns);
+  std::int16_t* data() { return reinterpret_cast<std::int16_t*>(buffer_->data()); }
+  std::int64_t segments_ = 0, pairs_ = 0, columns_ = 0;
+  std::unique_ptr<Buffer> buffer_;
+};
+
+using IntegerTile = std::array<std::int32_t, tile_rows * panel_columns>;
+
+// sums[row][column], for `count` rows (1 to 6): row r begins at rows[r], its segments `offsets` elements further on.
+void multiply_tile(const std::int16_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
+                   std::int64_t pairs, const std::int16_t* panel, std::int32_t* sums);
+
+// sums[c] over taps for 16 channels that lie beside each other: a convolution of each channel by its own kernel. Tap t is
+// offsets[t] elements from `at`; `weights` hold pairs of taps by channel, in the order in which unpacking 16-bit lanes puts
+// them (0 to 3 and 8 to 11, then 4 to 7 and 12 to 15).
+void multiply_taps(const std::int16_t* at, std::span<const std::int64_t> offsets, const std::int16_t* weights,
+                   std::int32_t* sums);
+
+// to[i] = from[i] - zero, for int8 or uint8.
+void widen(const std::byte* from, ir::ElementType type, std::int32_t zero, std::int64_t count, std::int16_t* to);
+
+// What becomes of sums: by column, padded to whole panels.
+struct Requantization {
+  const std::int32_t* addend = nullptr;           // null: none
+  const float* factor = nullptr;                  // null: the sums themselves are asked for
+  const float* shift = nullptr;                   // of floats; null: none
+  std::int32_t zero = 0;                          // of codes
+  ir::ElementType type = ir::ElementType::int32;  // int8, uint8: codes; float32; int32
+};
+// Rows of sums, 16 columns apart, to `columns` (at most 16) elements of each row of `to`, `step` bytes apart. `first` is the
+// first column of the panel.
+void finish_tile(const std::int32_t* sums, std::int64_t rows, std::int64_t columns, const Requantization& by,
+                 std::int64_t first, std::byte* to, std::int64_t step);
+
+// Scales, zero points and a bias by column, padded with zeros: what a Requantization points to.
+struct ColumnValues {
+  std::vector<float> factor, shift;
+  std::vector<std::int32_t> addend;
+};
+inline std::size_t whole_panels(std::int64_t columns) {
+  return static_cast<std::size_t>((columns + panel_columns - 1) / panel_columns * panel_columns);
+}
+
+// One int8 or uint8 of an array; 0 for an absent input.
+std::int32_t zero_point(Context& context, std::size_t index);
+
+}  // namespace hone::exec::onednn

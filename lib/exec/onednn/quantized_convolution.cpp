@@ -1,0 +1,415 @@
+// QLinearConv and ConvInteger with constant weights, over one or two spatial dimensions: groups, depthwise, dilations,
+// asymmetric pads, zero points of both sides. A tile of output rows reads its input rows from a copy that is widened to
+// 16 bits, less the zero point and padded: padding is 0 there, and no place needs a correction.
+//
+// Given back to the reference kernel: more dimensions, weights that change, empty tensors, what is not valid.
+#include <cstring>
+
+#include "exec/onednn/channels_last.h"
+#include "exec/onednn/families.h"
+#include "exec/onednn/integer_core.h"
+#include "exec/reference/window.h"
+#include "hone/ir/dimension.h"
+#include "hone/support/threads.h"
+
+namespace hone::exec::onednn {
+namespace {
+
+using ir::ElementType;
+
+// A tile's copy of the input stays in the second-level cache beside the weights it meets.
+constexpr std::int64_t tile_bytes = 128 << 10;
+// Products a thread must have to be worth waking.
+constexpr std::int64_t thread_products = 1 << 20;
+
+bool is_code(ElementType type) { return type == ElementType::int8 || type == ElementType::uint8; }
+
+class QuantizedConvolution final : public Kernel {
+ public:
+  QuantizedConvolution(const KernelInfo& info, bool linear)
+      : fallback_(info), linear_(linear), weight_at_(linear ? 3 : 1), x_zero_at_(2), weight_zero_at_(linear ? 5 : 3) {
+    group_ = info.node.int_or("group", 1);
+    weights_ = info.constant_input(weight_at_);
+    if (info.node.input(weight_zero_at_)) weight_zero_ = info.constant_input(weight_zero_at_);
+    for (const std::size_t i : {1, 4, 6, 8}) {
+      constant_scales_ = constant_scales_ && (!info.node.input(i) || info.constant_input(i));
+    }
+  }
+
+  std::string name() const override { return name_; }
+
+  void run(Context& context) override {
+    const Array& x = context.raw_input(0);
+    shapes_.begin_key();
+    shapes_.add(x);
+    Entry* entry = shapes_.find();
+    if (!entry) entry = &shapes_.insert(guarded([&] { return plan(context, x); }), {x.layout});
+    if (!entry->runs || !is_valid(context, x.type)) {
+      name_ = "reference";
+      fallback_.run(context);
+      return;
+    }
+    Requantization by;
+    by.type = linear_ ? context.input(7).type : ElementType::int32;
+    if (linear_) {
+      find_scales(context);
+      by.factor = columns_.factor.data();
+      if (context.has_input(8)) by.addend = columns_.addend.data();
+      by.zero = zero_point(context, 7);
+    }
+    pack();
+    const Entry& e = *entry;
+    const std::int32_t zero = zero_point(context, x_zero_at_);
+    const ElementType type = x.type;
+    const std::byte* image = entry->source.get(context, x);
+    const auto parts = std::min<std::int64_t>(e.units(), 1 + e.products / thread_products);
+    const std::int64_t used = std::min<std::int64_t>(parts, threads());
+    auto* copies = reinterpret_cast<std::int16_t*>(context.scratch(static_cast<std::uint64_t>(used * e.tile_size) * 2));
+    if (!e.layout || e.layout_type != by.type) {
+      entry->layout = channels_last_layout(e.dims, by.type);
+      entry->layout_type = by.type;
+    }
+    Array& out = output_in(context, 0, by.type, e.dims, e.layout);
+    const auto step = static_cast<std::int64_t>(e.dims[1] * ir::bit_width(by.type) / 8);
+    parallel_for(used, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t part = begin; part < end; ++part) {
+        std::int16_t* copy = copies + part * e.tile_size;
+        std::int64_t filled = -1;
+        for (std::int64_t unit = part * e.units() / used; unit < (part + 1) * e.units() / used; ++unit) {
+          const std::int64_t tile = unit / e.splits, split = unit % e.splits;
+          const std::int64_t n = tile / e.tiles, first = tile % e.tiles * e.tile_rows;
+          const std::int64_t last = std::min(first + e.tile_rows, e.out_h);
+          if (tile != filled) fill(e, image + n * e.image_size, type, zero, first, last, copy);
+          filled = tile;
+          std::byte* to = out.data + (n * e.out_h + first) * e.out_w * step;
+          const std::int64_t places = (last - first) * e.out_w;
+          if (depthwise_) {
+            multiply_depthwise(e, copy, places, by, split, to, step);
+          } else {
+            multiply(e, copy, places, by, split, to, step);
+          }
+        }
+      }
+    });
+  }
+
+ private:
+  struct Entry {
+    bool runs = false;
+    ChannelsLast source;
+    ir::Dims dims;  // of the result
+    std::shared_ptr<const Layout> layout;
+    ElementType layout_type = ElementType::undefined;
+    std::int64_t channels = 0, h = 0, w = 0, out_h = 0, out_w = 0, image_size = 0;
+    std::int64_t before_h = 0, before_w = 0;
+    std::int64_t step_h = 1, step_w = 1;      // in the copy, from one output place to the next
+    std::int64_t source_h = 1, source_w = 1;  // in the input, from one place of the copy to the next
+    std::int64_t width = 0, span_h = 0;       // of the copy: places in a row; rows that one output row reads
+    std::int64_t tiles = 0, tile_rows = 0, tile_size = 0, splits = 1, batch = 0, products = 0;
+    std::vector<std::int64_t> places;   // by output place of a tile: its first place in the copy
+    std::vector<std::int64_t> offsets;  // by segment (depthwise: by tap), from there
+    std::int64_t units() const { return batch * tiles * splits; }
+  };
+
+  static std::int64_t even(std::int64_t n) { return n + n % 2; }
+
+  Entry plan(Context& context, const Array& x) {
+    Entry e;
+    const ir::Dims& w = weights_->dims();
+    if (!is_code(x.type) || x.rank() != w.size() || !are_small(x.dims) || group_ < 1) return e;
+    for (const std::int64_t dim : x.dims) {
+      if (dim < 1) return e;
+    }
+    if (x.dims[1] != w[1] * group_ || w[0] % group_ != 0) return e;
+    const Window window(context.node(), x.dims, ir::Dims(w.begin() + 2, w.end()));
+    e.dims = {x.dims[0], w[0]};
+    for (const std::int64_t size : window.out) {
+      if (size < 1) return e;
+      e.dims.push_back(size);
+    }
+    // One spatial dimension is a row.
+    const bool flat = window.rank == 1;
+    const auto at = [&](const ir::Dims& values, std::size_t i, std::int64_t otherwise) {
+      return flat ? (i == 0 ? otherwise : values[0]) : values[i];
+    };
+    const std::int64_t kernel_h = at(window.kernel, 0, 1), kernel_w = at(window.kernel, 1, 1);
+    const std::int64_t apart_h = at(window.dilations, 0, 1), apart_w = at(window.dilations, 1, 1);
+    e.batch = x.dims[0];
+    e.channels = x.dims[1];
+    e.h = at(window.in, 0, 1);
+    e.w = at(window.in, 1, 1);
+    e.out_h = at(window.out, 0, 1);
+    e.out_w = at(window.out, 1, 1);
+    e.image_size = e.channels * e.h * e.w;
+    e.before_h = at(window.before, 0, 0);
+    e.before_w = at(window.before, 1, 0);
+    e.step_h = at(window.strides, 0, 1);
+    e.step_w = at(window.strides, 1, 1);
+    // A kernel of one row or column reads only what it steps on.
+    if (kernel_h == 1) std::swap(e.step_h, e.source_h);
+    if (kernel_w == 1) std::swap(e.step_w, e.source_w);
+    e.span_h = (kernel_h - 1) * apart_h + 1;
+    e.width = (e.out_w - 1) * e.step_w + (kernel_w - 1) * apart_w + 1;
+    const std::int64_t place = place_size();
+    const auto size_of = [&](std::int64_t rows) { return ((rows - 1) * e.step_h + e.span_h) * e.width * place; };
+    e.tile_rows = e.out_h;
+    while (e.tile_rows > 1 && size_of(e.tile_rows) * 2 > tile_bytes) e.tile_rows = (e.tile_rows + 1) / 2;
+    e.products = e.batch * w[0] * w[1] * kernel_h * kernel_w * e.out_h * e.out_w;
+    // With fewer tiles than threads, rows are cut where that leaves whole tiles, then columns.
+    const std::int64_t wanted = std::min<std::int64_t>(threads(), 1 + e.products / thread_products);
+    const auto count = [&] { return e.batch * ((e.out_h + e.tile_rows - 1) / e.tile_rows); };
+    while (count() < wanted && e.tile_rows > 1 && e.tile_rows * e.out_w >= 64) e.tile_rows = (e.tile_rows + 1) / 2;
+    e.tiles = (e.out_h + e.tile_rows - 1) / e.tile_rows;
+    const std::int64_t panels = depthwise_ ? whole(w[0]) : group_ * whole(w[0] / group_);
+    if (count() % wanted != 0) e.splits = std::min(wanted, panels);
+    e.tile_size = (size_of(e.tile_rows) + 31) / 32 * 32;
+    for (std::int64_t r = 0; r < e.tile_rows; ++r) {
+      for (std::int64_t c = 0; c < e.out_w; ++c) e.places.push_back((r * e.step_h * e.width + c * e.step_w) * place);
+    }
+    for (std::int64_t r = 0; r < kernel_h; ++r) {
+      for (std::int64_t c = 0; c < (segment_is_row_ ? 1 : kernel_w); ++c)
+        e.offsets.push_back((r * apart_h * e.width + c * apart_w) * place);
+    }
+    e.source = ChannelsLast(x);
+    e.runs = true;
+    name_ = integer_kernel_name;
+    return e;
+  }
+
+  static std::int64_t whole(std::int64_t columns) { return (columns + panel_columns - 1) / panel_columns; }
+
+  // Elements of a place in the copy.
+  std::int64_t place_size() const {
+    const ir::Dims& w = weights_->dims();
+    return depthwise_ ? whole(w[0]) * panel_columns : group_ * even(w[1]);
+  }
+
+  // What a model can get wrong is for the reference kernel to say.
+  bool is_valid(Context& context, ElementType type) const {
+    const auto one = [&](std::size_t i, ElementType wanted) {
+      const Array& array = context.input(i);
+      return array.type == wanted && array.count() == 1;
+    };
+    if (context.has_input(x_zero_at_) && !one(x_zero_at_, type)) return false;
+    if (!linear_) return true;
+    const std::int64_t channels = weights_->dims()[0];
+    const Array& scales = context.input(4);
+    if (!one(1, ElementType::float32) || !one(6, ElementType::float32)) return false;
+    if (scales.type != ElementType::float32 || (scales.count() != 1 && scales.count() != channels)) return false;
+    if (context.input(7).count() != 1 || !is_code(context.input(7).type)) return false;
+    if (!context.has_input(8)) return true;
+    const Array& bias = context.input(8);
+    return bias.type == ElementType::int32 && bias.count() == channels;
+  }
+
+  void find_scales(Context& context) {
+    if (constant_scales_ && !columns_.factor.empty()) return;
+    const std::int64_t channels = weights_->dims()[0], each = channels / group_;
+    const float x = *context.input(1).as<float>(), y = *context.input(6).as<float>();
+    const Array& scales = context.input(4);
+    const auto* bias = context.has_input(8) ? context.input(8).as<std::int32_t>() : nullptr;
+    const std::size_t in_group = depthwise_ ? 1 : whole_panels(each);
+    const std::size_t size = depthwise_ ? whole_panels(channels) : static_cast<std::size_t>(group_) * in_group;
+    columns_.factor.assign(size, 0.0F);
+    columns_.addend.assign(size, 0);
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const std::size_t to = static_cast<std::size_t>(c / each) * in_group + static_cast<std::size_t>(c % each);
+      columns_.factor[to] = x * scales.as<float>()[scales.count() == 1 ? 0 : c] / y;
+      if (bias) columns_.addend[to] = bias[c];
+    }
+  }
+
+  std::vector<std::int32_t> zeros() const {
+    std::vector<std::int32_t> result(static_cast<std::size_t>(weights_->dims()[0]), 0);
+    if (!weight_zero_) return result;
+    const std::vector<std::int64_t> values = weight_zero_->to_ints();
+    for (std::size_t i = 0; i < result.size(); ++i)
+      result[i] = static_cast<std::int32_t>(values[values.size() == 1 ? 0 : i]);
+    return result;
+  }
+
+  void pack() {
+    if (packed_) return;
+    const ir::Dims& w = weights_->dims();
+    const ir::Tensor loaded = weights_->loaded();
+    const std::vector<std::int32_t> zero = zeros();
+    const auto code = [&](std::int64_t index) {
+      const std::byte value = loaded.bytes()[static_cast<std::size_t>(index)];
+      return loaded.type() == ElementType::int8 ? std::int32_t{static_cast<std::int8_t>(value)}
+                                                : std::int32_t{static_cast<std::uint8_t>(value)};
+    };
+    const std::int64_t in = w[1], each = w[0] / group_, kernel_w = w.back(), taps = product(w, 2, w.size());
+    if (depthwise_) {
+      pack_taps(taps, [&](std::int64_t channel, std::int64_t tap) {
+        return code(channel * taps + tap) - zero[static_cast<std::size_t>(channel)];
+      });
+    } else {
+      const std::int64_t place = even(in);
+      const std::int64_t segments = segment_is_row_ ? taps / kernel_w : taps;
+      const std::int64_t length = segment_is_row_ ? kernel_w * place : place;
+      for (std::int64_t g = 0; g < group_; ++g) {
+        groups_.emplace_back(segments, length, each, [&](std::int64_t segment, std::int64_t k, std::int64_t column) {
+          const std::int64_t channel = g * each + column, c = k % place;
+          if (c >= in) return 0;
+          const std::int64_t tap = segment_is_row_ ? segment * kernel_w + k / place : segment;
+          return code((channel * in + c) * taps + tap) - zero[static_cast<std::size_t>(channel)];
+        });
+      }
+    }
+    packed_ = true;
+  }
+
+  // Two taps beside each other for 16 channels, in the order in which unpacking puts them: 0 to 3 and 8 to 11, 4 to 7
+  // and 12 to 15.
+  template <typename F>
+  void pack_taps(std::int64_t taps, F&& at) {
+    const std::int64_t channels = weights_->dims()[0], blocks = whole(channels), pairs = (taps + 1) / 2;
+    taps_ = std::make_unique<Buffer>(static_cast<std::size_t>(blocks * pairs * 2 * panel_columns) * 2);
+    auto* to = reinterpret_cast<std::int16_t*>(taps_->data());
+    for (std::int64_t block = 0; block < blocks; ++block) {
+      for (std::int64_t pair = 0; pair < pairs; ++pair) {
+        for (std::int64_t i = 0; i < panel_columns; ++i) {
+          const std::int64_t half = i / 8, lane = i / 4 % 2;
+          const std::int64_t channel = block * panel_columns + lane * 8 + half * 4 + i % 4;
+          for (std::int64_t tap = 2 * pair; tap < 2 * pair + 2; ++tap)
+            *to++ = channel < channels && tap < taps ? static_cast<std::int16_t>(at(channel, tap)) : std::int16_t{0};
+        }
+      }
+    }
+  }
+
+  // The input rows of output rows [first, last), widened.
+  void fill(const Entry& e, const std::byte* image, ElementType type, std::int32_t zero, std::int64_t first,
+            std::int64_t last, std::int16_t* copy) const {
+    const std::int64_t place = place_size(), row_size = e.width * place;
+    const std::int64_t rows = (last - first - 1) * e.step_h + e.span_h;
+    const std::int64_t left = std::min(e.before_w, e.width);
+    const std::int64_t own = weights_->dims()[1], each = even(own);
+    const bool dense = place == e.channels && e.source_w == 1;
+    for (std::int64_t r = 0; r < rows; ++r, copy += row_size) {
+      const std::int64_t y = (first * e.step_h + r) * e.source_h - e.before_h;
+      if (y < 0 || y >= e.h) {
+        std::memset(copy, 0, static_cast<std::size_t>(row_size) * sizeof(std::int16_t));
+        continue;
+      }
+      const std::byte* from = image + y * e.w * e.channels;
+      if (dense) {
+        const std::int64_t count = std::clamp<std::int64_t>(e.width - left, 0, e.w);
+        std::memset(copy, 0, static_cast<std::size_t>(left * place) * sizeof(std::int16_t));
+        widen(from, type, zero, count * place, copy + left * place);
+        std::memset(copy + (left + count) * place, 0,
+                    static_cast<std::size_t>((e.width - left - count) * place) * sizeof(std::int16_t));
+        continue;
+      }
+      for (std::int64_t c = 0; c < e.width; ++c) {
+        const std::int64_t x = c * e.source_w - e.before_w;
+        std::int16_t* to = copy + c * place;
+        if (x < 0 || x >= e.w) {
+          std::memset(to, 0, static_cast<std::size_t>(place) * sizeof(std::int16_t));
+        } else if (depthwise_ || own == each) {
+          widen(from + x * e.channels, type, zero, e.channels, to);
+          std::memset(to + e.channels, 0, static_cast<std::size_t>(place - e.channels) * sizeof(std::int16_t));
+        } else {
+          for (std::int64_t g = 0; g < group_; ++g) {
+            widen(from + x * e.channels + g * own, type, zero, own, to + g * each);
+            to[g * each + own] = 0;
+          }
+        }
+      }
+    }
+  }
+
+  void multiply(const Entry& e, const std::int16_t* copy, std::int64_t places, const Requantization& by,
+                std::int64_t split, std::byte* out, std::int64_t step) const {
+    const std::int64_t each = weights_->dims()[0] / group_, in_group = whole(each), panels = group_ * in_group;
+    const std::int64_t size = even(weights_->dims()[1]);
+    const std::int64_t width = static_cast<std::int64_t>(ir::bit_width(by.type) / 8);
+    alignas(32) IntegerTile sums;
+    for (std::int64_t p = split * panels / e.splits; p < (split + 1) * panels / e.splits; ++p) {
+      const std::int64_t g = p / in_group, column = p % in_group * panel_columns;
+      const IntegerPanels& group = groups_[static_cast<std::size_t>(g)];
+      const std::int16_t* panel = group.panel(p % in_group);
+      const std::int64_t columns = std::min(panel_columns, each - column);
+      std::byte* to = out + (g * each + column) * width;
+      for (std::int64_t i = 0; i < places; i += tile_rows) {
+        const std::int64_t count = std::min(tile_rows, places - i);
+        const std::int16_t* rows[tile_rows];
+        for (std::int64_t r = 0; r < count; ++r) rows[r] = copy + e.places[static_cast<std::size_t>(i + r)] + g * size;
+        multiply_tile(rows, count, e.offsets, group.pairs(), panel, sums.data());
+        finish_tile(sums.data(), count, columns, by, p * panel_columns, to + i * step, step);
+      }
+    }
+  }
+
+  void multiply_depthwise(const Entry& e, const std::int16_t* copy, std::int64_t places, const Requantization& by,
+                          std::int64_t split, std::byte* out, std::int64_t step) const {
+    const std::int64_t channels = weights_->dims()[0], blocks = whole(channels);
+    const std::int64_t width = static_cast<std::int64_t>(ir::bit_width(by.type) / 8);
+    const auto taps = static_cast<std::int64_t>(e.offsets.size());
+    const auto* weights = reinterpret_cast<const std::int16_t*>(taps_->data());
+    alignas(32) IntegerTile sums;
+    for (std::int64_t b = split * blocks / e.splits; b < (split + 1) * blocks / e.splits; ++b) {
+      const std::int64_t column = b * panel_columns, columns = std::min(panel_columns, channels - column);
+      const std::int16_t* own = weights + b * ((taps + 1) / 2) * 2 * panel_columns;
+      for (std::int64_t i = 0; i < places; i += tile_rows) {
+        const std::int64_t count = std::min(tile_rows, places - i);
+        for (std::int64_t r = 0; r < count; ++r) {
+          multiply_taps(copy + e.places[static_cast<std::size_t>(i + r)] + column, e.offsets, own,
+                        sums.data() + r * panel_columns);
+        }
+        finish_tile(sums.data(), count, columns, by, column, out + i * step + column * width, step);
+      }
+    }
+  }
+
+  Fallback fallback_;
+  bool linear_;
+  std::size_t weight_at_, x_zero_at_, weight_zero_at_;
+  std::int64_t group_ = 1;
+  const ir::Tensor* weights_ = nullptr;
+  const ir::Tensor* weight_zero_ = nullptr;
+  bool constant_scales_ = true, packed_ = false, depthwise_ = false, segment_is_row_ = false;
+  std::vector<IntegerPanels> groups_;
+  std::unique_ptr<Buffer> taps_;
+  ColumnValues columns_;
+  ShapeCache<Entry> shapes_;
+  std::string name_ = std::string(integer_kernel_name);
+
+ public:
+  // Null: not for this kernel.
+  static std::unique_ptr<Kernel> make(const KernelInfo& info, bool linear) {
+    if (!has_integer_kernels()) return nullptr;
+    auto kernel = std::make_unique<QuantizedConvolution>(info, linear);
+    const ir::Tensor *weights = kernel->weights_, *zero = kernel->weight_zero_;
+    if (!weights || !is_code(weights->type()) || weights->rank() < 3 || weights->rank() > 4) return nullptr;
+    const ir::Dims& w = weights->dims();
+    for (const std::int64_t dim : w) {
+      if (dim < 1 || dim > std::numeric_limits<std::int32_t>::max()) return nullptr;
+    }
+    if (info.node.input(kernel->weight_zero_at_) &&
+        (!zero || zero->type() != weights->type() || (zero->element_count() != 1 && zero->element_count() != w[0]))) {
+      return nullptr;
+    }
+    const std::int64_t group = kernel->group_;
+    kernel->depthwise_ = group > 1 && group == w[0] && w[1] == 1;
+    const std::vector<std::int64_t> dilations = info.node.ints_or("dilations", {});
+    kernel->segment_is_row_ = group == 1 && (dilations.empty() || dilations.back() == 1);
+    return kernel;
+  }
+};
+
+template <bool Linear>
+std::unique_ptr<Kernel> make_convolution(const KernelInfo& info) {
+  return QuantizedConvolution::make(info, Linear);
+}
+
+constexpr KernelEntry entries[] = {
+    {"QLinearConv", 10, make_convolution<true>},
+    {"ConvInteger", 10, make_convolution<false>},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> quantized_convolution_kernels() { return entries; }
+
+}  // namespace hone::exec::onednn

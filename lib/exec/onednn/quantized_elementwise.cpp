@@ -1,0 +1,368 @@
+// QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear with one scale for all, QLinearAdd, QLinearMul,
+// QLinearSigmoid and QLinearLeakyRelu, on int8 and uint8, in the memory order that their input has.
+//
+// Given back to the reference kernel: scales by axis or block, other types, operands of different shapes.
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "exec/onednn/channels_last.h"
+#include "exec/onednn/families.h"
+#include "exec/onednn/integer_core.h"
+#include "exec/reference/quantization.h"
+#include "hone/support/threads.h"
+
+namespace hone::exec::onednn {
+namespace {
+
+using ir::ElementType;
+
+#define HONE_AVX2 __attribute__((target("avx2,fma")))
+#define HONE_AVX2_INLINE __attribute__((target("avx2,fma"), always_inline)) inline
+
+bool is_code(ElementType type) { return type == ElementType::int8 || type == ElementType::uint8; }
+
+// Elements of which a thread takes at least so many.
+constexpr std::int64_t grain = 1 << 15;
+
+template <typename T>
+HONE_AVX2_INLINE __m256 codes_as_floats(const T* from) {
+  const __m128i codes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+  return _mm256_cvtepi32_ps(std::is_signed_v<T> ? _mm256_cvtepi8_epi32(codes) : _mm256_cvtepu8_epi32(codes));
+}
+
+// 8 codes of values in steps, cut between `low` and `high`; NaN is 0 steps.
+template <typename T>
+HONE_AVX2_INLINE void store_codes(__m256 steps, __m256 low, __m256 high, __m256i zero, T* to) {
+  steps = _mm256_and_ps(steps, _mm256_cmp_ps(steps, steps, _CMP_ORD_Q));
+  steps = _mm256_max_ps(_mm256_min_ps(steps, high), low);
+  const __m256i codes = _mm256_add_epi32(_mm256_cvtps_epi32(steps), zero);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(codes), _mm256_extracti128_si256(codes, 1));
+  const __m128i bytes = std::is_signed_v<T> ? _mm_packs_epi16(words, words) : _mm_packus_epi16(words, words);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), bytes);
+}
+
+template <typename T>
+HONE_AVX2 void quantize(const float* from, std::int64_t count, float scale, std::int32_t zero, T* to) {
+  const IntegerRange range{std::numeric_limits<T>::min(), std::numeric_limits<T>::max()};
+  const __m256 by = _mm256_set1_ps(scale), low = _mm256_set1_ps(static_cast<float>(range.low - zero)),
+               high = _mm256_set1_ps(static_cast<float>(range.high - zero));
+  const __m256i offset = _mm256_set1_epi32(zero);
+  std::int64_t i = 0;
+  for (; i + 8 <= count; i += 8) store_codes(_mm256_div_ps(_mm256_loadu_ps(from + i), by), low, high, offset, to + i);
+  for (; i < count; ++i) to[i] = static_cast<T>(quantized(from[i] / scale, zero, range));
+}
+
+template <typename T>
+HONE_AVX2 void dequantize(const T* from, std::int64_t count, float scale, std::int32_t zero, float* to) {
+  const __m256 by = _mm256_set1_ps(scale), less = _mm256_set1_ps(static_cast<float>(zero));
+  std::int64_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    _mm256_storeu_ps(to + i, _mm256_mul_ps(_mm256_sub_ps(codes_as_floats(from + i), less), by));
+  for (; i < count; ++i) to[i] = static_cast<float>(from[i] - zero) * scale;
+}
+
+// Steps of the result: a * of_a + b * of_b + rest.
+template <typename T>
+HONE_AVX2 void add_codes(const T* a, const T* b, std::int64_t count, float of_a, float of_b, float rest,
+                         std::int32_t zero, T* to) {
+  const IntegerRange range{std::numeric_limits<T>::min(), std::numeric_limits<T>::max()};
+  const __m256 low = _mm256_set1_ps(static_cast<float>(range.low - zero)),
+               high = _mm256_set1_ps(static_cast<float>(range.high - zero));
+  const __m256i offset = _mm256_set1_epi32(zero);
+  const __m256 left = _mm256_set1_ps(of_a), right = _mm256_set1_ps(of_b), constant = _mm256_set1_ps(rest);
+  std::int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m256 steps =
+        _mm256_fmadd_ps(codes_as_floats(a + i), left, _mm256_fmadd_ps(codes_as_floats(b + i), right, constant));
+    store_codes(steps, low, high, offset, to + i);
+  }
+  for (; i < count; ++i) {
+    const float steps = std::fma(static_cast<float>(a[i]), of_a, std::fma(static_cast<float>(b[i]), of_b, rest));
+    to[i] = static_cast<T>(quantized(steps, zero, range));
+  }
+}
+
+template <typename T>
+HONE_AVX2 void multiply_codes(const T* a, std::int32_t a_zero, const T* b, std::int32_t b_zero, std::int64_t count,
+                              float factor, std::int32_t zero, T* to) {
+  const IntegerRange range{std::numeric_limits<T>::min(), std::numeric_limits<T>::max()};
+  const __m256 low = _mm256_set1_ps(static_cast<float>(range.low - zero)),
+               high = _mm256_set1_ps(static_cast<float>(range.high - zero));
+  const __m256i offset = _mm256_set1_epi32(zero);
+  const __m256 left = _mm256_set1_ps(static_cast<float>(a_zero)), right = _mm256_set1_ps(static_cast<float>(b_zero)),
+               by = _mm256_set1_ps(factor);
+  std::int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m256 product =
+        _mm256_mul_ps(_mm256_sub_ps(codes_as_floats(a + i), left), _mm256_sub_ps(codes_as_floats(b + i), right));
+    store_codes(_mm256_mul_ps(product, by), low, high, offset, to + i);
+  }
+  for (; i < count; ++i) {
+    const float product = static_cast<float>((a[i] - a_zero) * (b[i] - b_zero));
+    to[i] = static_cast<T>(quantized(product * factor, zero, range));
+  }
+}
+
+HONE_AVX2 void find_range(const float* from, std::int64_t count, float& low, float& high) {
+  __m256 least = _mm256_setzero_ps(), most = least;
+  std::int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {  // min and max give the second operand where the first is NaN
+    const __m256 values = _mm256_loadu_ps(from + i);
+    least = _mm256_min_ps(values, least);
+    most = _mm256_max_ps(values, most);
+  }
+  float ends[2][8];
+  _mm256_storeu_ps(ends[0], least);
+  _mm256_storeu_ps(ends[1], most);
+  low = high = 0;
+  for (int k = 0; k < 8; ++k) {
+    low = std::min(low, ends[0][k]);
+    high = std::max(high, ends[1][k]);
+  }
+  for (; i < count; ++i) {
+    low = from[i] < low ? from[i] : low;
+    high = from[i] > high ? from[i] : high;
+  }
+}
+
+template <typename F>
+void in_type(ElementType type, F&& f) {
+  if (type == ElementType::int8) {
+    f.template operator()<std::int8_t>();
+  } else {
+    f.template operator()<std::uint8_t>();
+  }
+}
+
+// The one float32 of an input.
+std::optional<float> scale_at(Context& context, std::size_t index) {
+  const Array& array = context.input(index);
+  if (array.type != ElementType::float32 || array.count() != 1) return std::nullopt;
+  return *array.as<float>();
+}
+
+// Whether input `index`, if there, is one zero point of `type`.
+bool has_zero_of(Context& context, std::size_t index, ElementType type) {
+  if (!context.has_input(index)) return true;
+  const Array& array = context.input(index);
+  return array.type == type && array.count() == 1;
+}
+
+// An input in its own memory where that is row-major or channels-last, row-major otherwise.
+const Array& in_order(Context& context, std::size_t index) {
+  const Array& raw = context.raw_input(index);
+  return !raw.layout || is_channels_last(raw) ? raw : context.input(index);
+}
+std::shared_ptr<const Layout> layout_like(const Array& array, ElementType type) {
+  return array.layout ? channels_last_layout(array.dims, type) : nullptr;
+}
+
+class Elementwise : public Kernel {
+ public:
+  explicit Elementwise(const KernelInfo& info) : fallback_(info) {}
+  std::string name() const override { return name_; }
+  void run(Context& context) override {
+    const bool ran = compute(context);
+    name_ = ran ? std::string(integer_kernel_name) : "reference";
+    if (!ran) fallback_.run(context);
+  }
+
+ protected:
+  virtual bool compute(Context& context) = 0;  // false: nothing is done
+
+ private:
+  Fallback fallback_;
+  std::string name_ = std::string(integer_kernel_name);
+};
+
+class Quantize final : public Elementwise {
+ public:
+  explicit Quantize(const KernelInfo& info) : Elementwise(info) { type_ = info.node.int_or("output_dtype", 0); }
+
+ protected:
+  bool compute(Context& context) override {
+    const auto scale = scale_at(context, 1);
+    ElementType type = type_ != 0 ? static_cast<ElementType>(type_) : ElementType::uint8;
+    if (type_ == 0 && context.has_input(2)) type = context.input(2).type;
+    if (!scale || !is_code(type) || !has_zero_of(context, 2, type)) return false;
+    if (context.raw_input(0).type != ElementType::float32) return false;
+    const Array& in = in_order(context, 0);
+    const std::int32_t zero = zero_point(context, 2);
+    const std::int64_t count = in.count();
+    const auto* from = in.as<float>();
+    Array& out = output_in(context, 0, type, ir::Dims(in.dims), layout_like(in, type));
+    in_type(type, [&]<typename T>() {
+      parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+        quantize(from + begin, end - begin, *scale, zero, out.as<T>() + begin);
+      });
+    });
+    return true;
+  }
+
+ private:
+  std::int64_t type_ = 0;
+};
+
+class Dequantize final : public Elementwise {
+ public:
+  using Elementwise::Elementwise;
+
+ protected:
+  bool compute(Context& context) override {
+    const ElementType type = context.raw_input(0).type;
+    if (!is_code(type) || !has_zero_of(context, 2, type)) return false;
+    const auto scale = scale_at(context, 1);
+    if (!scale) return false;
+    const Array& in = in_order(context, 0);
+    const std::int32_t zero = zero_point(context, 2);
+    const std::int64_t count = in.count();
+    const std::byte* from = in.data;
+    Array& out = output_in(context, 0, ElementType::float32, ir::Dims(in.dims), layout_like(in, ElementType::float32));
+    in_type(type, [&]<typename T>() {
+      parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+        dequantize(reinterpret_cast<const T*>(from) + begin, end - begin, *scale, zero, out.as<float>() + begin);
+      });
+    });
+    return true;
+  }
+};
+
+class DynamicQuantize final : public Elementwise {
+ public:
+  using Elementwise::Elementwise;
+
+ protected:
+  bool compute(Context& context) override {
+    const Array& in = context.input(0);
+    if (in.type != ElementType::float32) return false;
+    const auto* from = in.as<float>();
+    const std::int64_t count = in.count(), parts = (count + grain - 1) / grain;
+    auto* ends = reinterpret_cast<float*>(context.scratch(static_cast<std::uint64_t>(parts) * 2 * sizeof(float)));
+    parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i)
+        find_range(from + i * grain, std::min(grain, count - i * grain), ends[2 * i], ends[2 * i + 1]);
+    });
+    float low = 0, high = 0;
+    for (std::int64_t i = 0; i < parts; ++i) {
+      low = std::min(low, ends[2 * i]);
+      high = std::max(high, ends[2 * i + 1]);
+    }
+    const float scale = (high == low ? 1.0F : high - low) / 255.0F;
+    const std::int32_t zero = quantized(-low / scale, 0, {0, 255});
+    Array& out = context.output(0, ElementType::uint8, ir::Dims(in.dims));
+    *context.output(1, ElementType::float32, {}).as<float>() = scale;
+    *context.output(2, ElementType::uint8, {}).as<std::uint8_t>() = static_cast<std::uint8_t>(zero);
+    parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+      quantize(from + begin, end - begin, scale, zero, out.as<std::uint8_t>() + begin);
+    });
+    return true;
+  }
+};
+
+template <bool product_of>
+class Binary final : public Elementwise {
+ public:
+  using Elementwise::Elementwise;
+
+ protected:
+  bool compute(Context& context) override {
+    const Array &left = context.raw_input(0), &right = context.raw_input(3);
+    const ElementType type = left.type;
+    if (!is_code(type) || right.type != type || left.dims != right.dims) return false;
+    for (const std::size_t i : {2, 5, 7}) {
+      if (!has_zero_of(context, i, type)) return false;
+    }
+    const auto a_scale = scale_at(context, 1), b_scale = scale_at(context, 4), scale = scale_at(context, 6);
+    if (!a_scale || !b_scale || !scale) return false;
+    const bool raw = left.layout == right.layout && (!left.layout || is_channels_last(left));
+    const Array &a = raw ? left : context.input(0), &b = raw ? right : context.input(3);
+    const std::int32_t a_zero = zero_point(context, 2), b_zero = zero_point(context, 5), zero = zero_point(context, 7);
+    const std::int64_t count = a.count();
+    const ir::Dims dims = a.dims;
+    const std::shared_ptr<const Layout> layout = a.layout;
+    const std::byte *from = a.data, *other = b.data;
+    Array& out =
+        layout ? context.output_over_with_layout(0, 0, type, dims, layout) : context.output_over(0, 0, type, dims);
+    in_type(type, [&]<typename T>() {
+      parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+        const T *x = reinterpret_cast<const T*>(from) + begin, *y = reinterpret_cast<const T*>(other) + begin;
+        T* to = out.as<T>() + begin;
+        if constexpr (product_of) {
+          multiply_codes(x, a_zero, y, b_zero, end - begin, *a_scale * *b_scale / *scale, zero, to);
+        } else {
+          const float of_a = *a_scale / *scale, of_b = *b_scale / *scale;
+          const float rest = -(of_a * static_cast<float>(a_zero) + of_b * static_cast<float>(b_zero));
+          add_codes(x, y, end - begin, of_a, of_b, rest, zero, to);
+        }
+      });
+    });
+    return true;
+  }
+};
+
+// A function of each element: one result for each of the 256 codes.
+template <float (*F)(float x, float alpha)>
+class ByTable final : public Elementwise {
+ public:
+  explicit ByTable(const KernelInfo& info) : Elementwise(info), alpha_(info.node.float_or("alpha", 0.01F)) {}
+
+ protected:
+  bool compute(Context& context) override {
+    const ElementType type = context.raw_input(0).type;
+    if (!is_code(type) || !has_zero_of(context, 2, type) || !has_zero_of(context, 4, type)) return false;
+    const auto of_x = scale_at(context, 1), of_y = scale_at(context, 3);
+    if (!of_x || !of_y) return false;
+    const Array& in = in_order(context, 0);
+    const std::int32_t x_zero = zero_point(context, 2), y_zero = zero_point(context, 4);
+    const IntegerRange range = quantized_range(type);
+    std::array<std::uint8_t, 256> table;  // by the bits of a code
+    for (std::int32_t code = range.low; code <= range.high; ++code) {
+      const float value = F(static_cast<float>(code - x_zero) * *of_x, alpha_);
+      table[static_cast<std::uint8_t>(code)] = static_cast<std::uint8_t>(quantized(value / *of_y, y_zero, range));
+    }
+    const std::int64_t count = in.count();
+    const auto* from = in.as<std::uint8_t>();
+    Array& out = output_in(context, 0, type, ir::Dims(in.dims), layout_like(in, type));
+    parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) out.as<std::uint8_t>()[i] = table[from[i]];
+    });
+    return true;
+  }
+
+ private:
+  float alpha_;
+};
+
+float sigmoid(float x, float) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
+float leaky_relu(float x, float alpha) { return x < 0 ? alpha * x : x; }
+
+template <typename K>
+std::unique_ptr<Kernel> make_elementwise(const KernelInfo& info) {
+  if (!has_integer_kernels()) return nullptr;
+  if (info.node.int_or("block_size", 0) != 0 || info.node.int_or("precision", 1) != 1) return nullptr;
+  // DequantizeLinear's output_dtype; QuantizeLinear's is read by its kernel.
+  if (info.node.op_type() == "DequantizeLinear" && info.node.int_or("output_dtype", 1) != 1) return nullptr;
+  return std::make_unique<K>(info);
+}
+
+constexpr auto last_version = std::numeric_limits<std::int64_t>::max();
+constexpr std::string_view microsoft = "com.microsoft";
+constexpr KernelEntry entries[] = {
+    {"QuantizeLinear", 10, make_elementwise<Quantize>},
+    {"DequantizeLinear", 10, make_elementwise<Dequantize>},
+    {"DynamicQuantizeLinear", 11, make_elementwise<DynamicQuantize>},
+    {"QuantizeLinear", 1, make_elementwise<Quantize>, last_version, microsoft},
+    {"DequantizeLinear", 1, make_elementwise<Dequantize>, last_version, microsoft},
+    {"QLinearAdd", 1, make_elementwise<Binary<false>>, last_version, microsoft},
+    {"QLinearMul", 1, make_elementwise<Binary<true>>, last_version, microsoft},
+    {"QLinearSigmoid", 1, make_elementwise<ByTable<sigmoid>>, last_version, microsoft},
+    {"QLinearLeakyRelu", 1, make_elementwise<ByTable<leaky_relu>>, last_version, microsoft},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> quantized_elementwise_kernels() { return entries; }
+
+}  // namespace hone::exec::onednn
