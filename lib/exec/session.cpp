@@ -6,11 +6,13 @@
 #include <unordered_map>
 
 #include "exec/fuse.h"
+#include "exec/fuse_elementwise.h"
 #include "exec/lower_quantized.h"
 #include "exec/program.h"
 #include "hone/support/error.h"
 
 #ifdef HONE_ONEDNN
+#include "exec/onednn/avx2.h"
 #include "exec/onednn/integer_core.h"
 #endif
 
@@ -153,6 +155,7 @@ struct Session::State {
       keep.insert(keep.end(), options.extra_outputs.begin(), options.extra_outputs.end());
       if (onednn::has_integer_kernels()) lower_quantized(*copy, keep);
       fuse(*copy, keep);
+      if (onednn::has_avx2()) fuse_elementwise(*copy, keep);
     }
 #endif
     program = std::make_unique<Program>(std::move(copy), std::move(settings));

@@ -217,6 +217,7 @@ TEST_CASE("session: profile counts runs, time and bytes by node") {
   const ir::Model m = model("g (float[2] x) => (float[2] y) { a = Neg(x)  y = Mul(a, a) }");
   SessionOptions options;
   options.profile = true;
+  options.reference = true;  // nothing is fused
   Session session(m, options);
   for (int i = 0; i < 3; ++i) session.run({{"x", floats({2}, {1, 2})}});
   REQUIRE(session.profile().size() == 2);

@@ -40,6 +40,14 @@ std::optional<Function> function_of(const ir::Node& node) {
   return std::nullopt;
 }
 
+// The first output in the shape and layout of the first input, in its memory where nobody else needs that.
+Array& output_like(Context& context, const Array& x) {
+  const std::shared_ptr<const Layout> layout = x.layout;
+  const ir::Dims dims = x.dims;
+  return layout ? context.output_over_with_layout(0, 0, ir::ElementType::float32, dims, layout)
+                : context.output_over(0, 0, ir::ElementType::float32, dims);
+}
+
 class Unary final : public Kernel {
  public:
   Unary(const KernelInfo& info, Function function) : fallback_(info), function_(function) {}
@@ -52,18 +60,12 @@ class Unary final : public Kernel {
       fallback_.run(context);
       return;
     }
-    shapes_.begin_key();
-    shapes_.add(x);
-    Entry* entry = shapes_.find();
-    if (!entry) entry = &shapes_.insert(guarded([&] { return plan(x); }), {x.layout});
+    Entry& entry = shapes_.of(x, [&](const Array& array) { return plan(array); });
     const std::byte* data = x.data;
-    const std::shared_ptr<const Layout> layout = x.layout;
-    const ir::Dims dims = x.dims;
-    Array& out = layout ? context.output_over_with_layout(0, 0, ir::ElementType::float32, dims, layout)
-                        : context.output_over(0, 0, ir::ElementType::float32, dims);
-    entry->call.bind(DNNL_ARG_SRC, entry->desc, data);
-    entry->call.bind(DNNL_ARG_DST, entry->desc, out.data);
-    entry->call.run();
+    Array& out = output_like(context, x);
+    entry.call.bind(DNNL_ARG_SRC, entry.desc, data);
+    entry.call.bind(DNNL_ARG_DST, entry.desc, out.data);
+    entry.call.run();
   }
 
  private:
@@ -215,24 +217,18 @@ class ChannelRelu final : public Kernel {
 
   void run(Context& context) override {
     const Array& x = context.raw_input(0);
-    shapes_.begin_key();
-    shapes_.add(x);
-    Entry* entry = shapes_.find();
-    if (!entry) entry = &shapes_.insert(guarded([&] { return plan(x); }), {x.layout});
-    if (!entry->call) {
+    Entry& entry = shapes_.of(x, [&](const Array& array) { return plan(array); });
+    if (!entry.call) {
       name_ = "reference";
       fallback_.run(context);
       return;
     }
     const std::byte* data = x.data;
-    const std::shared_ptr<const Layout> layout = x.layout;
-    const ir::Dims dims = x.dims;
-    Array& out = layout ? context.output_over_with_layout(0, 0, ir::ElementType::float32, dims, layout)
-                        : context.output_over(0, 0, ir::ElementType::float32, dims);
-    entry->call.bind(DNNL_ARG_SRC, entry->desc, data);
-    entry->call.bind(DNNL_ARG_WEIGHTS, entry->slope, entry->packed);
-    entry->call.bind(DNNL_ARG_DST, entry->desc, out.data);
-    entry->call.run();
+    Array& out = output_like(context, x);
+    entry.call.bind(DNNL_ARG_SRC, entry.desc, data);
+    entry.call.bind(DNNL_ARG_WEIGHTS, entry.slope, entry.packed);
+    entry.call.bind(DNNL_ARG_DST, entry.desc, out.data);
+    entry.call.run();
   }
 
  private:

@@ -23,6 +23,7 @@ inline bool attribute_fits(std::span<const std::int64_t> values, std::size_t cou
 
 std::span<const KernelEntry> convolution_kernels();
 std::span<const KernelEntry> elementwise_kernels();
+std::span<const KernelEntry> expression_kernels();
 std::span<const KernelEntry> matmul_kernels();
 std::span<const KernelEntry> pooling_kernels();
 std::span<const KernelEntry> quantized_convolution_kernels();

@@ -10,6 +10,7 @@ std::span<const std::span<const KernelEntry>> onednn_kernels() {
   static const std::vector<std::span<const KernelEntry>> families = {
       onednn::convolution_kernels(),
       onednn::elementwise_kernels(),
+      onednn::expression_kernels(),
       onednn::matmul_kernels(),
       onednn::pooling_kernels(),
       onednn::recurrent_kernels(),

@@ -143,6 +143,9 @@ class ShapeCache {
     push(static_cast<std::int64_t>(array.dims.size()));
     for (const std::int64_t dim : array.dims) push(dim);
   }
+  // The entry of this one array, made by `plan` if it is new.
+  template <typename Plan>
+  Entry& of(const Array& array, Plan&& plan);
   // The entry of the key, or null; then insert() one.
   Entry* find() {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
@@ -226,6 +229,15 @@ decltype(auto) guarded(Body&& body) {
     fail(error.status == dnnl_out_of_memory ? ErrorKind::resource_limit : ErrorKind::internal, "oneDNN: {}",
          error.what());
   }
+}
+
+template <typename Entry>
+template <typename Plan>
+Entry& ShapeCache<Entry>::of(const Array& array, Plan&& plan) {
+  begin_key();
+  add(array);
+  if (Entry* known = find()) return *known;
+  return insert(guarded([&] { return plan(array); }), {array.layout});
 }
 
 }  // namespace hone::exec::onednn

@@ -183,6 +183,25 @@ void read_texts(const Array& in, ElementType to, std::int64_t begin, std::int64_
   }
 }
 
+// What masks, indices and one-hot rows go through: no blocks between.
+bool cast_directly(Context& context, const Array& in, ElementType to) {
+  const auto convert_all = [&]<typename From, typename To>(From, To) {
+    Array& out = context.output(0, to, in.dims);
+    map_range(in.as<From>(), out.as<To>(), in.count(), cheap_grain, [](From x) { return static_cast<To>(x); });
+    return true;
+  };
+  if (to == ElementType::float32) {
+    if (in.type == ElementType::boolean) return convert_all(bool{}, float{});
+    if (in.type == ElementType::uint8) return convert_all(std::uint8_t{}, float{});
+    if (in.type == ElementType::int8) return convert_all(std::int8_t{}, float{});
+    if (in.type == ElementType::int32) return convert_all(std::int32_t{}, float{});
+    if (in.type == ElementType::int64) return convert_all(std::int64_t{}, float{});
+  }
+  if (to == ElementType::int64 && in.type == ElementType::int32) return convert_all(std::int32_t{}, std::int64_t{});
+  if (to == ElementType::int32 && in.type == ElementType::int64) return convert_all(std::int64_t{}, std::int32_t{});
+  return false;
+}
+
 void cast_to(Context& context, ElementType to, Rounding rounding) {
   const Array& in = context.input(0);
   if (!ir::is_known(to)) bad_input("a cast to element type {}", static_cast<int>(to));
@@ -191,6 +210,7 @@ void cast_to(Context& context, ElementType to, Rounding rounding) {
       to == ElementType::complex128) {
     unsupported("a cast from {} to {}", ir::name(in.type), ir::name(to));
   }
+  if (cast_directly(context, in, to)) return;
   Array& out = context.output(0, to, in.dims);
   const std::int64_t count = in.count();
   std::uint8_t* codes = ir::is_sub_byte(to) ? scratch<std::uint8_t>(context, count) : nullptr;

@@ -7,7 +7,7 @@ namespace hone::exec {
 namespace {
 
 void transpose(Context& context) {
-  const Array& in = context.input(0);
+  const Array& in = context.raw_input(0);  // in whatever layout, while nothing moves
   ir::Dims order = context.node().ints_or("perm", {});
   if (!context.node().has_attribute("perm")) {
     for (std::size_t i = in.rank(); i-- > 0;) order.push_back(static_cast<std::int64_t>(i));
@@ -25,13 +25,14 @@ void transpose(Context& context) {
     previous = static_cast<std::int64_t>(axis);
   }
   if (!moved) return context.forward(0, 0, dims);  // only dimensions of 1 change places
-  Array& out = context.output(0, in.type, dims);
-  copy_strided(context, in, 0, dims, steps, out);
+  const Array& from = context.input(0);
+  Array& out = context.output(0, from.type, dims);
+  copy_strided(context, from, 0, dims, steps, out);
 }
 
 void slice_with(Context& context, const ir::Dims& starts, const ir::Dims& ends, const ir::Dims* given_axes,
                 const ir::Dims* given_steps) {
-  const Array& in = context.input(0);
+  const Array& in = context.raw_input(0);  // in whatever layout, while all of it stays
   if (starts.size() != ends.size() || (given_axes && given_axes->size() != starts.size()) ||
       (given_steps && given_steps->size() != starts.size())) {
     bad_input("starts, ends, axes and steps have different lengths");
@@ -65,8 +66,9 @@ void slice_with(Context& context, const ir::Dims& starts, const ir::Dims& ends, 
       std::all_of(axes.begin(), axes.end(), [&](std::size_t a) { return dims[a] <= 1 || steps[a] > 0; })) {
     return context.forward(0, 0, dims);
   }
-  Array& out = context.output(0, in.type, dims);
-  copy_strided(context, in, offset, dims, steps, out);
+  const Array& from = context.input(0);
+  Array& out = context.output(0, from.type, dims);
+  copy_strided(context, from, offset, dims, steps, out);
 }
 void slice_1(Context& context) {
   const ir::Dims starts = required_ints(context.node(), "starts"), ends = required_ints(context.node(), "ends");

@@ -217,18 +217,31 @@ void pool_all(Context& context, const F& f) {
 }
 void global_max_pool(Context& context) {
   pool_all(context, []<typename T>(const T* plane, std::int64_t size) {
-    T best = -std::numeric_limits<T>::infinity();
-    for (std::int64_t i = 0; i < size && best == best; ++i) {
-      if (plane[i] > best || plane[i] != plane[i]) best = plane[i];
+    // Beside each other, so that they fit vector registers.
+    constexpr std::int64_t lanes = 16;
+    T best[lanes];
+    std::fill_n(best, lanes, -std::numeric_limits<T>::infinity());
+    const auto take = [](T& most, T x) { most = most > x || most != most ? most : x; };  // NaN wins
+    std::int64_t i = 0;
+    for (; i + lanes <= size; i += lanes) {
+      for (std::int64_t lane = 0; lane < lanes; ++lane) take(best[lane], plane[i + lane]);
     }
-    return best;
+    for (; i < size; ++i) take(best[0], plane[i]);
+    for (std::int64_t lane = 1; lane < lanes; ++lane) take(best[0], best[lane]);
+    return best[0];
   });
 }
 void global_average_pool(Context& context) {
   pool_all(context, []<typename T>(const T* plane, std::int64_t size) {
-    double sum = 0;
-    for (std::int64_t i = 0; i < size; ++i) sum += static_cast<double>(plane[i]);
-    return static_cast<T>(sum / static_cast<double>(size));
+    constexpr std::int64_t lanes = 8;
+    double sums[lanes] = {};
+    std::int64_t i = 0;
+    for (; i + lanes <= size; i += lanes) {
+      for (std::int64_t lane = 0; lane < lanes; ++lane) sums[lane] += static_cast<double>(plane[i + lane]);
+    }
+    for (; i < size; ++i) sums[0] += static_cast<double>(plane[i]);
+    for (std::int64_t lane = 1; lane < lanes; ++lane) sums[0] += sums[lane];
+    return static_cast<T>(sums[0] / static_cast<double>(size));
   });
 }
 void global_lp_pool(Context& context) {

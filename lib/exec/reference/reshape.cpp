@@ -6,7 +6,7 @@ namespace hone::exec {
 namespace {
 
 void reshape_to(Context& context, const ir::Dims& target, bool allow_zero) {
-  const Array& in = context.input(0);
+  const Array& in = context.raw_input(0);
   ir::Dims dims = target;
   std::size_t inferred = dims.size();
   for (std::size_t i = 0; i < dims.size(); ++i) {
@@ -39,7 +39,7 @@ void reshape(Context& context) {
 }
 
 void flatten(Context& context) {
-  const Array& in = context.input(0);
+  const Array& in = context.raw_input(0);
   const std::int64_t axis = context.node().int_or("axis", 1);
   const auto rank = static_cast<std::int64_t>(in.rank());
   if (axis < -rank || axis > rank) bad_input("axis {} of a tensor of rank {}", axis, rank);
@@ -49,7 +49,7 @@ void flatten(Context& context) {
 }
 
 void squeeze_axes(Context& context, const ir::Dims* axes) {
-  const Array& in = context.input(0);
+  const Array& in = context.raw_input(0);
   std::vector<bool> drop(in.rank());
   if (axes) {
     for (const std::size_t axis : checked_axes(*axes, in.rank())) {
@@ -76,7 +76,7 @@ void squeeze(Context& context) {
 }
 
 void unsqueeze_axes(Context& context, const ir::Dims& axes) {
-  const Array& in = context.input(0);
+  const Array& in = context.raw_input(0);
   const std::size_t rank = in.rank() + axes.size();
   std::vector<bool> added(rank);
   for (const std::size_t axis : checked_axes(axes, rank)) added[axis] = true;
