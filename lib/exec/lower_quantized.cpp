@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string_view>
 
 #include "exec/lowering.h"
 
@@ -255,8 +256,37 @@ bool Lowering::lower_convolution(ir::Node& node) {
 
 bool Lowering::lower(ir::Node& node) {
   if (!node.output(0)) return false;
-  if (node.is("Conv")) return lower_convolution(node);
-  return false;
+  if (!node.domain().empty()) return false;
+  using Method = bool (Lowering::*)(ir::Node&);
+  static const std::map<std::string_view, Method> methods = {
+      {"Conv", &Lowering::lower_convolution},
+      {"Gemm", &Lowering::lower_gemm},
+      {"MatMul", &Lowering::lower_product},
+      {"MatMulInteger", &Lowering::lower_integer_product},
+      {"Add", &Lowering::lower_binary},
+      {"Mul", &Lowering::lower_binary},
+      {"Sigmoid", &Lowering::lower_unary},
+      {"LeakyRelu", &Lowering::lower_unary},
+      {"Softmax", &Lowering::lower_unary},
+      {"AveragePool", &Lowering::lower_pool},
+      {"GlobalAveragePool", &Lowering::lower_pool},
+      {"Concat", &Lowering::lower_concat},
+      {"MaxPool", &Lowering::lower_mover},
+      {"Reshape", &Lowering::lower_mover},
+      {"Transpose", &Lowering::lower_mover},
+      {"Flatten", &Lowering::lower_mover},
+      {"Squeeze", &Lowering::lower_mover},
+      {"Unsqueeze", &Lowering::lower_mover},
+      {"Slice", &Lowering::lower_mover},
+      {"Gather", &Lowering::lower_mover},
+      {"Expand", &Lowering::lower_mover},
+      {"Tile", &Lowering::lower_mover},
+      {"DepthToSpace", &Lowering::lower_mover},
+      {"SpaceToDepth", &Lowering::lower_mover},
+      {"Identity", &Lowering::lower_mover},
+  };
+  const auto found = methods.find(node.op_type());
+  return found != methods.end() && (this->*found->second)(node);
 }
 
 void Lowering::sweep(ir::Graph& graph) {

@@ -46,6 +46,14 @@ class Lowering {
   // Each: whether the node became an integer operator.
   bool lower(ir::Node& node);
   bool lower_convolution(ir::Node& node);
+  bool lower_gemm(ir::Node& node);
+  bool lower_product(ir::Node& node);          // MatMul
+  bool lower_integer_product(ir::Node& node);  // MatMulInteger, with what dynamic quantization puts behind it
+  bool lower_binary(ir::Node& node);           // Add, Mul
+  bool lower_unary(ir::Node& node);            // Sigmoid, LeakyRelu, Softmax
+  bool lower_pool(ir::Node& node);             // AveragePool, GlobalAveragePool
+  bool lower_concat(ir::Node& node);
+  bool lower_mover(ir::Node& node);  // whatever gives elements of its input as they are
 
   std::optional<Codes> codes_of(const ir::Value* value);
   std::optional<QuantizedWeights> weights_of(const ir::Value* value, std::size_t axis);
@@ -55,6 +63,12 @@ class Lowering {
   // A bias as int32 in steps of input by weight; null for none, nullopt where that is not right.
   std::optional<ir::Value*> integer_bias(const ir::Value* bias, const Step& input, const QuantizedWeights& weights,
                                          std::int64_t channels, std::int64_t depth, std::optional<float> output_step);
+  // A bias behind a product: of the Add that is the only user of `value`, with the values as float32; null if there is none.
+  struct Bias {
+    ir::Node* node = nullptr;
+    ir::Value* value = nullptr;
+  };
+  Bias float_bias(const ir::Value& value, std::int64_t columns);
   ir::Node* only_user(const ir::Value& value) const;
   ir::Value* zero_of(ir::ElementType type);
 

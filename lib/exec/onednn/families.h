@@ -28,6 +28,8 @@ std::span<const KernelEntry> matmul_kernels();
 std::span<const KernelEntry> pooling_kernels();
 std::span<const KernelEntry> quantized_convolution_kernels();
 std::span<const KernelEntry> quantized_elementwise_kernels();
+std::span<const KernelEntry> quantized_pooling_kernels();
+std::span<const KernelEntry> quantized_product_kernels();
 std::span<const KernelEntry> recurrent_kernels();
 
 }  // namespace hone::exec::onednn

@@ -74,6 +74,35 @@ HONE_AVX2 void widen_avx2(const std::byte* from, std::int32_t zero, std::int64_t
   for (; i < count; ++i) to[i] = static_cast<std::int16_t>(codes[i] - zero);
 }
 
+template <typename T>
+HONE_AVX2 void fill_rows_avx2(const std::byte* matrix, const std::int16_t* zeros, std::int64_t rows,
+                              std::int64_t columns, std::int64_t begin, std::int64_t end, std::int16_t* panels) {
+  const std::int64_t pairs = (rows + 1) / 2;
+  for (std::int64_t p = begin; p < end; ++p) {
+    const std::int64_t first = p * panel_columns, width = std::min(panel_columns, columns - first);
+    auto* to = reinterpret_cast<__m256i*>(panels + p * panel_columns * 2 * pairs);
+    const __m256i less = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(zeros + first));
+    const auto row = [&](std::int64_t k) __attribute__((target("avx2,fma"))) {
+      if (k >= rows) return _mm256_setzero_si256();
+      const std::byte* from = matrix + k * columns + first;
+      alignas(32) std::int16_t part[panel_columns] = {};
+      if (width < panel_columns) {
+        for (std::int64_t c = 0; c < width; ++c)
+          part[c] = static_cast<std::int16_t>(reinterpret_cast<const T*>(from)[c] - zeros[first + c]);
+        return _mm256_load_si256(reinterpret_cast<const __m256i*>(part));
+      }
+      const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+      return _mm256_sub_epi16(std::is_signed_v<T> ? _mm256_cvtepi8_epi16(codes) : _mm256_cvtepu8_epi16(codes), less);
+    };
+    for (std::int64_t k = 0; k < pairs; ++k, to += 2) {
+      const __m256i a = row(2 * k), b = row(2 * k + 1);
+      const __m256i low = _mm256_unpacklo_epi16(a, b), high = _mm256_unpackhi_epi16(a, b);
+      _mm256_storeu_si256(to, _mm256_permute2x128_si256(low, high, 0x20));
+      _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(low, high, 0x31));
+    }
+  }
+}
+
 // 16 codes of a row.
 template <bool Signed>
 HONE_AVX2_INLINE __m128i codes_of(const std::int32_t* sums, const Requantization& by, std::int64_t first) {
@@ -127,9 +156,26 @@ HONE_AVX2 void finish_floats(const std::int32_t* sums, std::int64_t rows, std::i
 
 bool has_integer_kernels() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
-IntegerPanels::IntegerPanels(std::int64_t segments, std::int64_t length, std::int64_t columns)
-    : segments_(segments), pairs_((length + 1) / 2), columns_(columns) {
-  buffer_ = std::make_unique<Buffer>(whole_panels(columns) * static_cast<std::size_t>(depth()) * sizeof(std::int16_t));
+IntegerPanels::IntegerPanels(std::int64_t segments, std::int64_t length, std::int64_t columns, std::byte* memory)
+    : segments_(segments), length_(length), pairs_((length + 1) / 2), columns_(columns) {
+  if (!memory) {
+    buffer_ = std::make_unique<Buffer>(byte_size(segments, length, columns));
+    memory = buffer_->data();
+  }
+  data_ = reinterpret_cast<std::int16_t*>(memory);
+}
+
+std::uint64_t IntegerPanels::byte_size(std::int64_t segments, std::int64_t length, std::int64_t columns) {
+  return whole_panels(columns) * static_cast<std::uint64_t>(segments * (length + length % 2)) * sizeof(std::int16_t);
+}
+
+void IntegerPanels::fill_rows(const std::byte* matrix, ir::ElementType type, const std::int16_t* zeros,
+                              std::int64_t begin, std::int64_t end) {
+  if (type == ir::ElementType::int8) {
+    fill_rows_avx2<std::int8_t>(matrix, zeros, length_, columns_, begin, end, data_);
+  } else {
+    fill_rows_avx2<std::uint8_t>(matrix, zeros, length_, columns_, begin, end, data_);
+  }
 }
 
 void multiply_tile(const std::int16_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,

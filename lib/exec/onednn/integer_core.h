@@ -29,37 +29,41 @@ inline constexpr std::int64_t panel_columns = 16, tile_rows = 6;
 // A matrix [depth, columns] less its zero points, in panels. The depth is made of `segments` runs, padded to pairs each.
 class IntegerPanels {
  public:
+  IntegerPanels() = default;
+  // In memory of the caller's, of byte_size(), or (null) its own. Contents undefined: fill() them.
+  IntegerPanels(std::int64_t segments, std::int64_t length, std::int64_t columns, std::byte* memory = nullptr);
+
   // `at(segment, place, column)` is an element less its zero point, in [-255, 255].
   template <typename F>
-  IntegerPanels(std::int64_t segments, std::int64_t length, std::int64_t columns, F&& at)
-      : IntegerPanels(segments, length, columns) {
-    for (std::int64_t first = 0; first < columns; first += panel_columns) {
-      std::int16_t* to = data() + first * depth();
-      for (std::int64_t s = 0; s < segments; ++s) {
+  void fill(F&& at) {
+    for (std::int64_t first = 0; first < columns_; first += panel_columns) {
+      std::int16_t* to = data_ + first * depth();
+      for (std::int64_t s = 0; s < segments_; ++s) {
         for (std::int64_t k = 0; k < 2 * pairs_; k += 2, to += 2 * panel_columns) {
           for (std::int64_t c = 0; c < panel_columns; ++c) {
-            const bool inside = first + c < columns;
-            to[2 * c] = inside && k < length ? static_cast<std::int16_t>(at(s, k, first + c)) : std::int16_t{0};
+            const bool inside = first + c < columns_;
+            to[2 * c] = inside && k < length_ ? static_cast<std::int16_t>(at(s, k, first + c)) : std::int16_t{0};
             to[2 * c + 1] =
-                inside && k + 1 < length ? static_cast<std::int16_t>(at(s, k + 1, first + c)) : std::int16_t{0};
+                inside && k + 1 < length_ ? static_cast<std::int16_t>(at(s, k + 1, first + c)) : std::int16_t{0};
           }
         }
       }
     }
   }
+  // The panels [begin, end) of one segment from a row-major matrix; `zeros` by column, padded to whole panels.
+  void fill_rows(const std::byte* matrix, ir::ElementType type, const std::int16_t* zeros, std::int64_t begin,
+                 std::int64_t end);
+
+  static std::uint64_t byte_size(std::int64_t segments, std::int64_t length, std::int64_t columns);
   std::int64_t pairs() const { return pairs_; }  // of one segment
   std::int64_t depth() const { return segments_ * 2 * pairs_; }
-  std::int64_t columns() const { return columns_; }
   std::int64_t count() const { return (columns_ + panel_columns - 1) / panel_columns; }
-  const std::int16_t* panel(std::int64_t index) const {
-    return reinterpret_cast<const std::int16_t*>(buffer_->data()) + index * panel_columns * depth();
-  }
+  const std::int16_t* panel(std::int64_t index) const { return data_ + index * panel_columns * depth(); }
 
  private:
-  IntegerPanels(std::int64_t segments, std::int64_t length, std::int64_t columns);
-  std::int16_t* data() { return reinterpret_cast<std::int16_t*>(buffer_->data()); }
-  std::int64_t segments_ = 0, pairs_ = 0, columns_ = 0;
+  std::int64_t segments_ = 0, length_ = 0, pairs_ = 0, columns_ = 0;
   std::unique_ptr<Buffer> buffer_;
+  std::int16_t* data_ = nullptr;
 };
 
 using IntegerTile = std::array<std::int32_t, tile_rows * panel_columns>;
@@ -98,6 +102,13 @@ struct ColumnValues {
 inline std::size_t whole_panels(std::int64_t columns) {
   return static_cast<std::size_t>((columns + panel_columns - 1) / panel_columns * panel_columns);
 }
+
+// The codes of DynamicQuantizeLinear.
+struct DynamicStep {
+  float scale = 1;
+  std::int32_t zero = 0;
+};
+DynamicStep quantize_dynamically(Context& context, const float* from, std::int64_t count, std::uint8_t* to);
 
 // One int8 or uint8 of an array; 0 for an absent input.
 std::int32_t zero_point(Context& context, std::size_t index);

@@ -248,12 +248,13 @@ class QuantizedConvolution final : public Kernel {
       const std::int64_t segments = segment_is_row_ ? taps / kernel_w : taps;
       const std::int64_t length = segment_is_row_ ? kernel_w * place : place;
       for (std::int64_t g = 0; g < group_; ++g) {
-        groups_.emplace_back(segments, length, each, [&](std::int64_t segment, std::int64_t k, std::int64_t column) {
-          const std::int64_t channel = g * each + column, c = k % place;
-          if (c >= in) return 0;
-          const std::int64_t tap = segment_is_row_ ? segment * kernel_w + k / place : segment;
-          return code((channel * in + c) * taps + tap) - zero[static_cast<std::size_t>(channel)];
-        });
+        groups_.emplace_back(segments, length, each)
+            .fill([&](std::int64_t segment, std::int64_t k, std::int64_t column) {
+              const std::int64_t channel = g * each + column, c = k % place;
+              if (c >= in) return 0;
+              const std::int64_t tap = segment_is_row_ ? segment * kernel_w + k / place : segment;
+              return code((channel * in + c) * taps + tap) - zero[static_cast<std::size_t>(channel)];
+            });
       }
     }
     packed_ = true;

@@ -237,26 +237,10 @@ class DynamicQuantize final : public Elementwise {
   bool compute(Context& context) override {
     const Array& in = context.input(0);
     if (in.type != ElementType::float32) return false;
-    const auto* from = in.as<float>();
-    const std::int64_t count = in.count(), parts = (count + grain - 1) / grain;
-    auto* ends = reinterpret_cast<float*>(context.scratch(static_cast<std::uint64_t>(parts) * 2 * sizeof(float)));
-    parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i)
-        find_range(from + i * grain, std::min(grain, count - i * grain), ends[2 * i], ends[2 * i + 1]);
-    });
-    float low = 0, high = 0;
-    for (std::int64_t i = 0; i < parts; ++i) {
-      low = std::min(low, ends[2 * i]);
-      high = std::max(high, ends[2 * i + 1]);
-    }
-    const float scale = (high == low ? 1.0F : high - low) / 255.0F;
-    const std::int32_t zero = quantized(-low / scale, 0, {0, 255});
     Array& out = context.output(0, ElementType::uint8, ir::Dims(in.dims));
-    *context.output(1, ElementType::float32, {}).as<float>() = scale;
-    *context.output(2, ElementType::uint8, {}).as<std::uint8_t>() = static_cast<std::uint8_t>(zero);
-    parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
-      quantize(from + begin, end - begin, scale, zero, out.as<std::uint8_t>() + begin);
-    });
+    const DynamicStep step = quantize_dynamically(context, in.as<float>(), in.count(), out.as<std::uint8_t>());
+    *context.output(1, ElementType::float32, {}).as<float>() = step.scale;
+    *context.output(2, ElementType::uint8, {}).as<std::uint8_t>() = static_cast<std::uint8_t>(step.zero);
     return true;
   }
 };
@@ -362,6 +346,27 @@ constexpr KernelEntry entries[] = {
 };
 
 }  // namespace
+
+DynamicStep quantize_dynamically(Context& context, const float* from, std::int64_t count, std::uint8_t* to) {
+  const std::int64_t parts = (count + grain - 1) / grain;
+  auto* ends = reinterpret_cast<float*>(context.scratch(static_cast<std::uint64_t>(parts) * 2 * sizeof(float)));
+  parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      find_range(from + i * grain, std::min(grain, count - i * grain), ends[2 * i], ends[2 * i + 1]);
+  });
+  float low = 0, high = 0;  // 0 must be representable
+  for (std::int64_t i = 0; i < parts; ++i) {
+    low = std::min(low, ends[2 * i]);
+    high = std::max(high, ends[2 * i + 1]);
+  }
+  DynamicStep step;
+  step.scale = (high == low ? 1.0F : high - low) / 255.0F;
+  step.zero = quantized(-low / step.scale, 0, {0, 255});
+  parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+    quantize(from + begin, end - begin, step.scale, step.zero, to + begin);
+  });
+  return step;
+}
 
 std::span<const KernelEntry> quantized_elementwise_kernels() { return entries; }
 

@@ -122,7 +122,7 @@ struct QuantizedModel {
           CHECK(worst <= tolerance * largest);
         } else {
           CHECK(worst <= 1);
-          CHECK(different <= 1 + a.size() / 1000);
+          CHECK(different <= 2 + a.size() / 500);
         }
       }
     }

@@ -1,0 +1,304 @@
+// Matrix products of int8 and uint8: QLinearMatMul and MatMulInteger, QGemm, MatMulIntegerToFloat and
+// DynamicQuantizeMatMul of com.microsoft. A constant right-hand matrix is packed once; the rows of a batch on the left are
+// then rows of one large matrix. Right-hand matrices that change are packed at every run.
+//
+// Given back to the reference kernel: scales or zero points by row, biases that are not by column, a transposed left-hand
+// matrix, right-hand stacks that broadcast, vectors, empty tensors, what is not valid.
+#include <cstring>
+
+#include "exec/onednn/families.h"
+#include "exec/onednn/integer_core.h"
+#include "exec/onednn/runtime.h"
+#include "hone/ir/dimension.h"
+#include "hone/support/threads.h"
+
+namespace hone::exec::onednn {
+namespace {
+
+using ir::ElementType;
+
+// Rows of a tile stay in the second-level cache beside the panel they meet.
+constexpr std::int64_t tile_bytes = 192 << 10;
+// Products a thread must have to be worth waking.
+constexpr std::int64_t thread_products = 1 << 20;
+constexpr std::size_t none = 99;
+
+bool is_code(ElementType type) { return type == ElementType::int8 || type == ElementType::uint8; }
+
+// Where an operator has its operands.
+struct Signature {
+  std::size_t b = none, a_scale = none, a_zero = none, b_scale = none, b_zero = none;
+  std::size_t y_scale = none, y_zero = none, bias = none;
+  bool dynamic = false;  // a is float
+  bool gemm = false;     // the bias is int32; attributes transA, transB, alpha
+};
+constexpr Signature q_linear{3, 1, 2, 4, 5, 6, 7, none, false, false};
+constexpr Signature integer{1, none, 2, none, 3, none, none, none, false, false};
+constexpr Signature to_float{1, 2, 4, 3, 5, none, none, 6, false, false};
+constexpr Signature gemm{3, 1, 2, 4, 5, 7, 8, 6, false, true};
+constexpr Signature dynamic{1, none, none, 2, 3, none, none, 4, true, false};
+
+class QuantizedProduct final : public Kernel {
+ public:
+  QuantizedProduct(const KernelInfo& info, const Signature& at) : fallback_(info), at_(at) {
+    if (at.gemm) {
+      transpose_b_ = info.node.int_or("transB", 0) != 0;
+      alpha_ = info.node.float_or("alpha", 1);
+    }
+    weights_ = info.constant_input(at.b);
+    if (weights_ && weights_->rank() != 2) weights_ = nullptr;
+    constant_zeros_ = !info.node.input(at.b_zero) || info.constant_input(at.b_zero);
+  }
+
+  std::string name() const override { return name_; }
+
+  void run(Context& context) override {
+    const Array& a = context.input(0);
+    const Array* b = weights_ && constant_zeros_ ? nullptr : &context.input(at_.b);
+    Shape shape;
+    const ir::Dims b_dims = b ? b->dims : weights_->dims();
+    const ElementType b_type = b ? b->type : weights_->type();
+    if (!find_shape(a, b_dims, b_type, shape) || !is_valid(context, a.type, b_type, shape)) {
+      name_ = "reference";
+      fallback_.run(context);
+      return;
+    }
+    name_ = integer_kernel_name;
+    const std::byte* codes = a.data;
+    ElementType type = a.type;
+    std::int32_t zero = at_.dynamic ? 0 : zero_point(context, at_.a_zero);
+    float a_scale = at_.a_scale == none ? 1 : *context.input(at_.a_scale).as<float>();
+    if (at_.dynamic) {
+      type = ElementType::uint8;
+      auto* made = reinterpret_cast<std::uint8_t*>(context.scratch(static_cast<std::uint64_t>(a.count())));
+      const DynamicStep step = quantize_dynamically(context, a.as<float>(), a.count(), made);
+      codes = reinterpret_cast<const std::byte*>(made);
+      zero = step.zero;
+      a_scale = step.scale;
+    }
+    const Requantization by = requantization(context, shape, a_scale, type);
+    std::vector<IntegerPanels> packed;
+    if (b) {
+      packed = pack(context, *b, shape);
+    } else if (panels_.empty()) {
+      panels_ = pack_constant(context, shape);
+    }
+    Array& out = context.output(0, by.type, shape.dims);
+    multiply(context, shape, codes, type, zero, b ? packed : panels_, by, out.data);
+  }
+
+ private:
+  struct Shape {
+    std::int64_t stacks = 1, rows = 0, depth = 0, columns = 0;
+    bool one_b = true;  // the same right-hand matrix for all stacks
+    ir::Dims dims;
+  };
+
+  bool find_shape(const Array& a, const ir::Dims& b, ElementType b_type, Shape& s) const {
+    if (a.rank() < 2 || b.size() < 2 || !is_code(b_type) || !are_small(a.dims) || !are_small(b)) return false;
+    if (at_.dynamic ? a.type != ElementType::float32 : !is_code(a.type)) return false;
+    if (at_.gemm && (a.rank() != 2 || b.size() != 2)) return false;
+    s.rows = a.dims[a.rank() - 2];
+    s.depth = a.dims.back();
+    s.columns = transpose_b_ ? b[0] : b.back();
+    if ((transpose_b_ ? b[1] : b[b.size() - 2]) != s.depth) return false;
+    s.dims.assign(a.dims.begin(), a.dims.end() - 1);
+    s.dims.push_back(s.columns);
+    for (std::size_t i = 0; i + 2 < a.rank(); ++i) s.stacks *= a.dims[i];
+    if (b.size() == 2) {
+      s.rows *= s.stacks;
+      s.stacks = 1;
+    } else {
+      if (b.size() != a.rank() || !std::equal(b.begin(), b.end() - 2, a.dims.begin())) return false;
+      s.one_b = false;
+    }
+    return s.rows > 0 && s.depth > 0 && s.columns > 0 && s.stacks > 0;
+  }
+
+  // What a model can get wrong is for the reference kernel to say.
+  bool is_valid(Context& context, ElementType a, ElementType b, const Shape& s) const {
+    const auto fits = [&](std::size_t i, ElementType wanted, bool by_column) {
+      if (!context.has_input(i)) return true;
+      const Array& array = context.input(i);
+      const bool one = array.count() == 1 && array.rank() <= 1;
+      return array.type == wanted && (one || (by_column && array.dims == ir::Dims{s.columns}));
+    };
+    if (!fits(at_.a_scale, ElementType::float32, false) || !fits(at_.a_zero, a, false)) return false;
+    if (!fits(at_.b_scale, ElementType::float32, true) || !fits(at_.b_zero, b, true)) return false;
+    if (context.has_input(at_.bias)) {
+      const Array& bias = context.input(at_.bias);
+      const bool column = bias.dims == ir::Dims{s.columns} || (at_.gemm && bias.dims == ir::Dims{1, s.columns});
+      if (!column || bias.type != (at_.gemm ? ElementType::int32 : ElementType::float32)) return false;
+    }
+    if (!context.has_input(at_.y_scale)) return true;
+    if (!fits(at_.y_scale, ElementType::float32, false)) return false;
+    if (!context.has_input(at_.y_zero)) return at_.gemm;
+    const Array& zero = context.input(at_.y_zero);
+    return is_code(zero.type) && zero.count() == 1 && zero.rank() <= 1;
+  }
+
+  Requantization requantization(Context& context, const Shape& s, float a_scale, ElementType a_type) {
+    Requantization by;
+    if (at_.b_scale == none) return by;  // the sums
+    const std::size_t size = whole_panels(s.columns);
+    const Array& scales = context.input(at_.b_scale);
+    const float factor = a_scale * alpha_;
+    by.type = ElementType::float32;
+    columns_.factor.assign(size, 0.0F);
+    const bool codes = context.has_input(at_.y_scale);
+    if (codes) {
+      by.type = context.has_input(at_.y_zero) ? context.input(at_.y_zero).type : a_type;
+      by.zero = zero_point(context, at_.y_zero);
+    }
+    for (std::int64_t c = 0; c < s.columns; ++c) {
+      const float own = factor * scales.as<float>()[scales.count() == 1 ? 0 : c];
+      columns_.factor[static_cast<std::size_t>(c)] = codes ? own / *context.input(at_.y_scale).as<float>() : own;
+    }
+    by.factor = columns_.factor.data();
+    if (!context.has_input(at_.bias)) return by;
+    const Array& bias = context.input(at_.bias);
+    if (at_.gemm) {
+      columns_.addend.assign(size, 0);
+      std::memcpy(columns_.addend.data(), bias.data, static_cast<std::size_t>(s.columns) * sizeof(std::int32_t));
+      by.addend = columns_.addend.data();
+    } else {
+      columns_.shift.assign(size, 0.0F);
+      std::memcpy(columns_.shift.data(), bias.data, static_cast<std::size_t>(s.columns) * sizeof(float));
+      by.shift = columns_.shift.data();
+    }
+    return by;
+  }
+
+  std::vector<std::int16_t> zeros(Context& context, std::int64_t columns) const {
+    std::vector<std::int16_t> result(whole_panels(columns), 0);
+    if (!context.has_input(at_.b_zero)) return result;
+    const Array& zero = context.input(at_.b_zero);
+    const bool one = zero.count() == 1;
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const std::int64_t from = one ? 0 : c;
+      result[static_cast<std::size_t>(c)] = zero.type == ElementType::int8
+                                                ? std::int16_t{zero.as<std::int8_t>()[from]}
+                                                : std::int16_t{zero.as<std::uint8_t>()[from]};
+    }
+    return result;
+  }
+
+  static void fill(IntegerPanels& panels, const std::byte* matrix, ElementType type, bool transposed,
+                   std::int64_t depth, const std::vector<std::int16_t>& zero) {
+    if (transposed) {
+      panels.fill([&](std::int64_t, std::int64_t k, std::int64_t column) {
+        const std::byte code = matrix[column * depth + k];
+        return (type == ElementType::int8 ? std::int32_t{static_cast<std::int8_t>(code)}
+                                          : std::int32_t{static_cast<std::uint8_t>(code)}) -
+               zero[static_cast<std::size_t>(column)];
+      });
+      return;
+    }
+    parallel_for(
+        panels.count(), std::max<std::int64_t>(1, (1 << 15) / depth),
+        [&](std::int64_t begin, std::int64_t end) { panels.fill_rows(matrix, type, zero.data(), begin, end); });
+  }
+
+  std::vector<IntegerPanels> pack_constant(Context& context, const Shape& s) const {
+    const ir::Tensor loaded = weights_->loaded();
+    std::vector<IntegerPanels> result;
+    result.emplace_back(1, s.depth, s.columns);
+    fill(result.back(), loaded.bytes().data(), loaded.type(), transpose_b_, s.depth, zeros(context, s.columns));
+    return result;
+  }
+
+  std::vector<IntegerPanels> pack(Context& context, const Array& b, const Shape& s) const {
+    std::vector<IntegerPanels> result;
+    const std::vector<std::int16_t> zero = zeros(context, s.columns);
+    const std::int64_t count = s.one_b ? 1 : s.stacks;
+    for (std::int64_t i = 0; i < count; ++i) {
+      result.emplace_back(1, s.depth, s.columns, context.scratch(IntegerPanels::byte_size(1, s.depth, s.columns)));
+    }
+    for (std::int64_t i = 0; i < count; ++i)
+      fill(result[static_cast<std::size_t>(i)], b.data + i * s.depth * s.columns, b.type, transpose_b_, s.depth, zero);
+    return result;
+  }
+
+  static void multiply(Context& context, const Shape& s, const std::byte* codes, ElementType type, std::int32_t zero,
+                       const std::vector<IntegerPanels>& panels, const Requantization& by, std::byte* out) {
+    const std::int64_t depth = s.depth + s.depth % 2, all_panels = panels[0].count();
+    const std::int64_t products = s.stacks * s.rows * s.depth * s.columns;
+    const std::int64_t wanted = std::min<std::int64_t>(threads(), 1 + products / thread_products);
+    const std::int64_t most = std::max<std::int64_t>(tile_rows, tile_bytes / (depth * 2));
+    // Tiles of one height; where they can't keep all threads busy, columns are cut.
+    std::int64_t tiles = (s.rows + most - 1) / most, splits = 1;
+    if (tiles * s.stacks % wanted != 0 && s.rows >= tile_rows * wanted) tiles = (tiles + wanted - 1) / wanted * wanted;
+    const std::int64_t height = (s.rows + tiles - 1) / tiles;
+    tiles = (s.rows + height - 1) / height;
+    if (tiles * s.stacks < wanted) splits = std::min(wanted, all_panels);
+    const std::int64_t units = s.stacks * tiles * splits, parts = std::min(units, wanted);
+    const std::int64_t tile_size = (height * depth + 31) / 32 * 32;
+    auto* copies = reinterpret_cast<std::int16_t*>(context.scratch(static_cast<std::uint64_t>(parts * tile_size) * 2));
+    const auto width = static_cast<std::int64_t>(ir::bit_width(by.type) / 8), step = s.columns * width;
+    const std::int64_t start = 0;
+    parallel_for(parts, 1, [&](std::int64_t first_part, std::int64_t last_part) {
+      for (std::int64_t part = first_part; part < last_part; ++part) {
+        std::int16_t* copy = copies + part * tile_size;
+        std::int64_t filled = -1;
+        alignas(32) IntegerTile sums;
+        for (std::int64_t unit = part * units / parts; unit < (part + 1) * units / parts; ++unit) {
+          const std::int64_t tile = unit / splits, split = unit % splits;
+          const std::int64_t stack = tile / tiles, first = tile % tiles * height;
+          const std::int64_t count = std::min(height, s.rows - first);
+          if (tile != filled) {
+            for (std::int64_t r = 0; r < count; ++r) {
+              widen(codes + (stack * s.rows + first + r) * s.depth, type, zero, s.depth, copy + r * depth);
+              if (depth != s.depth) copy[r * depth + s.depth] = 0;
+            }
+            filled = tile;
+          }
+          const IntegerPanels& matrix = panels[panels.size() == 1 ? 0 : static_cast<std::size_t>(stack)];
+          std::byte* rows_to = out + (stack * s.rows + first) * step;
+          for (std::int64_t p = split * all_panels / splits; p < (split + 1) * all_panels / splits; ++p) {
+            const std::int64_t column = p * panel_columns, columns = std::min(panel_columns, s.columns - column);
+            for (std::int64_t i = 0; i < count; i += tile_rows) {
+              const std::int64_t some = std::min(tile_rows, count - i);
+              const std::int16_t* rows[tile_rows];
+              for (std::int64_t r = 0; r < some; ++r) rows[r] = copy + (i + r) * depth;
+              multiply_tile(rows, some, {&start, 1}, matrix.pairs(), matrix.panel(p), sums.data());
+              finish_tile(sums.data(), some, columns, by, column, rows_to + i * step + column * width, step);
+            }
+          }
+        }
+      }
+    });
+  }
+
+  Fallback fallback_;
+  Signature at_;
+  bool transpose_b_ = false, constant_zeros_ = false;
+  float alpha_ = 1;
+  const ir::Tensor* weights_ = nullptr;
+  std::vector<IntegerPanels> panels_;
+  ColumnValues columns_;
+  std::string name_ = std::string(integer_kernel_name);
+};
+
+template <const Signature& at>
+std::unique_ptr<Kernel> make_product(const KernelInfo& info) {
+  if (!has_integer_kernels() || info.node.int_or("transA", 0) != 0) return nullptr;
+  const ir::Tensor* weights = info.constant_input(at.b);
+  if (weights && !is_code(weights->type())) return nullptr;
+  return std::make_unique<QuantizedProduct>(info, at);
+}
+
+constexpr auto last_version = std::numeric_limits<std::int64_t>::max();
+constexpr std::string_view microsoft = "com.microsoft";
+constexpr KernelEntry entries[] = {
+    {"QLinearMatMul", 10, make_product<q_linear>},
+    {"MatMulInteger", 10, make_product<integer>},
+    {"QGemm", 1, make_product<gemm>, last_version, microsoft},
+    {"MatMulIntegerToFloat", 1, make_product<to_float>, last_version, microsoft},
+    {"DynamicQuantizeMatMul", 1, make_product<dynamic>, last_version, microsoft},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> quantized_product_kernels() { return entries; }
+
+}  // namespace hone::exec::onednn
