@@ -43,7 +43,8 @@ Graph::~Graph() {
   }
   const auto discard = [this](Value* value) {
     names_->remove(*value->name_, *this);
-    delete value;
+    value->~Value();
+    names_->values.give(value);
   };
   for (Value* value : initializers_) {
     if (value && !value->is_input_) discard(value);
@@ -54,7 +55,8 @@ Graph::~Graph() {
     for (Value* value : node->outputs_) {
       if (value) discard(value);
     }
-    delete node;
+    node->~Node();
+    names_->nodes.give(node);
     node = next;
   }
 }
@@ -68,16 +70,19 @@ bool Graph::encloses(const Graph& inner) const {
 // Values.
 
 Value* Graph::make_value(std::string_view name) {
-  auto value = std::unique_ptr<Value>(new Value);
+  Value* value = new (names_->values.take()) Value;
   value->graph_ = this;
   value->name_ = names_->add(name, *this, *value);
-  if (!value->name_) fail(ErrorKind::internal, "the graph has a value {} already", quoted(name));
-  return value.release();
+  if (value->name_) return value;
+  value->~Value();
+  names_->values.give(value);
+  fail(ErrorKind::internal, "the graph has a value {} already", quoted(name));
 }
 
 void Graph::destroy(Value* value) {
   names_->remove(*value->name_, *this);
-  delete value;
+  value->~Value();
+  names_->values.give(value);
 }
 
 Value* Graph::find(std::string_view name) const { return names_->find(name, *this); }
@@ -302,7 +307,7 @@ void Graph::unlink(Node& node) {
 
 Node& Graph::insert(std::string op_type, Node* before, std::string domain) {
   if (before && before->graph_ != this) fail(ErrorKind::internal, "inserting before a node of another graph");
-  auto* node = new Node;
+  auto* node = new (names_->nodes.take()) Node;
   node->graph_ = this;
   node->set_op(std::move(op_type), std::move(domain));
   link(*node, before);
@@ -341,7 +346,8 @@ void Graph::erase(Node& node) {
     if (value) destroy(value);
   }
   unlink(node);
-  delete &node;
+  node.~Node();
+  names_->nodes.give(&node);
 }
 
 bool Graph::sort() {

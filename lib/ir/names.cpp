@@ -9,22 +9,12 @@
 
 namespace hone::ir {
 
-struct NameTable::Entry : Name {
-  Value* first = nullptr;  // null: nobody has the name
-  std::unique_ptr<std::unordered_map<const Graph*, Value*>> others;
-  std::uint64_t hash = 0;
-  std::uint64_t next_suffix = 0;  // where fresh() goes on; 0: never was a stem
-
-  // Every Name is one.
-  static Entry& of(const Name& name) { return const_cast<Entry&>(static_cast<const Entry&>(name)); }
-
-  Value** holder(const Graph& graph) {
-    if (first && &first->graph() == &graph) return &first;
-    if (!others) return nullptr;
-    const auto found = others->find(&graph);
-    return found == others->end() ? nullptr : &found->second;
-  }
-};
+Value** NameTable::Entry::holder(const Graph& graph) {
+  if (first && &first->graph() == &graph) return &first;
+  if (!others) return nullptr;
+  const auto found = others->find(&graph);
+  return found == others->end() ? nullptr : &found->second;
+}
 
 NameTable::NameTable() : slots_(16) {
   // A file that is made so that its names collide must not know how they are hashed. No result depends on the seed.
@@ -33,7 +23,9 @@ NameTable::NameTable() : slots_(16) {
 }
 
 NameTable::~NameTable() {
-  for (const Slot& slot : slots_) delete slot.entry;
+  for (const Slot& slot : slots_) {
+    if (slot.entry) slot.entry->~Entry();
+  }
 }
 
 // Multiply and fold, as wyhash does.
@@ -82,7 +74,8 @@ void NameTable::grow() {
 void NameTable::erase(Entry& entry) {
   const std::size_t mask = slots_.size() - 1;
   std::size_t gap = static_cast<std::size_t>(slot(entry.text, entry.hash) - slots_.data());
-  delete &entry;
+  entry.~Entry();
+  entries_.give(&entry);
   --used_;
   for (std::size_t at = (gap + 1) & mask; slots_[at].entry; at = (at + 1) & mask) {
     const std::size_t home = slots_[at].hash & mask;
@@ -118,10 +111,10 @@ const Name* NameTable::add(std::string_view name, const Graph& graph, Value& val
       grow();
       place = slot(name, hashed);
     }
-    auto entry = std::make_unique<Entry>();
+    auto* entry = new (entries_.take()) Entry;
     entry->text = name;
     entry->hash = hashed;
-    *place = {hashed, entry.release()};
+    *place = {hashed, entry};
     ++used_;
   }
   Entry& entry = *place->entry;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "hone/ir/graph.h"
+#include "ir/pool.h"
 
 namespace hone::ir {
 
@@ -35,10 +36,23 @@ class NameTable {
   static void exchange(const Name& of_a, Value& a, const Name& of_b, Value& b);
   std::string fresh(std::string_view stem);
 
+  // Memory of all nodes and values of the graphs that share the table.
+  Pool<Node> nodes;
+  Pool<Value> values;
+
   bool closing = false;  // the main graph is being destroyed: nobody will ask any more
 
  private:
-  struct Entry;
+  struct Entry : Name {
+    Value* first = nullptr;  // null: nobody has the name
+    std::unique_ptr<std::unordered_map<const Graph*, Value*>> others;
+    std::uint64_t hash = 0;
+    std::uint64_t next_suffix = 0;  // where fresh() goes on; 0: never was a stem
+
+    // Every Name is one.
+    static Entry& of(const Name& name) { return const_cast<Entry&>(static_cast<const Entry&>(name)); }
+    Value** holder(const Graph& graph);
+  };
   struct Slot {
     std::uint64_t hash = 0;
     Entry* entry = nullptr;
@@ -53,6 +67,7 @@ class NameTable {
   std::vector<Slot> slots_;  // open addressing with linear probing; the size is a power of two
   std::size_t used_ = 0;
   std::uint64_t seed_;
+  Pool<Entry> entries_;
 };
 
 }  // namespace hone::ir

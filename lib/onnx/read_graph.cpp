@@ -220,6 +220,22 @@ void Reader::read_output(ir::Node& node, std::string name, const std::function<s
   node.add_output(std::move(name));
 }
 
+// Nodes mostly come after those whose results they take: then the value is found at once, while it is warm. What an inner
+// graph takes from around it may yet be shadowed by a value of its own, and waits.
+void Reader::read_link(ir::Node& node, std::uint32_t slot, const Field& field) {
+  const std::size_t at = names_.size();
+  wire::append_text(source_, field, names_);
+  if (names_.size() > at) {
+    ir::Value* value = node.graph().find(std::string_view(names_).substr(at));
+    if (value && value->producer() != &node) {
+      node.set_input(slot, value);
+      names_.resize(at);
+      return;
+    }
+  }
+  links_.push_back({&node, slot, static_cast<std::uint32_t>(names_.size() - at), at});
+}
+
 void Reader::read_node(ir::Graph& graph, Range range, int depth) {
   ir::Node& node = graph.insert("");
   std::string name, op_type, domain, overload, rest;
@@ -230,12 +246,9 @@ void Reader::read_node(ir::Graph& graph, Range range, int depth) {
   const auto read_fields = [&] {
     for (Fields fields(source_, range, Message::node); fields.next();) {
       switch (fields->number) {
-        case 1: {
-          const std::size_t at = names_.size();
-          wire::append_text(source_, *fields, names_);
-          links_.push_back({&node, inputs++, static_cast<std::uint32_t>(names_.size() - at), at});
+        case 1:
+          read_link(node, inputs++, *fields);
           break;
-        }
         case 2:
           read_output(node, wire::text(source_, *fields), where);
           break;

@@ -90,6 +90,7 @@ class Reader {
   void read_initializer(ir::Graph& graph, wire::Range range);
   void read_sparse_initializer(ir::Graph& graph, wire::Range range);
   void read_output(ir::Node& node, std::string name, const std::function<std::string()>& where);
+  void read_link(ir::Node& node, std::uint32_t slot, const wire::Field& field);
   void read_node(ir::Graph& graph, wire::Range range, int depth);
   void read_attributes(ir::Node& node, std::span<const wire::Range> ranges, int depth);
   ir::Attribute read_attribute(ir::Node* node, wire::Range range, int depth);

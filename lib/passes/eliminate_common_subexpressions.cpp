@@ -7,6 +7,7 @@
 // is too; a later node with more outputs than the first.
 #include <functional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -107,7 +108,7 @@ class Eliminator {
         node.for_each_subgraph([&](ir::Graph& subgraph) { status |= run(subgraph); });
         continue;
       }
-      if (!is_pure(node)) continue;
+      if (!may_have_twin(node) || !is_pure(node)) continue;
       const auto [first, is_new] = table_.insert(&node);
       if (is_new) {
         entered.push_back(first);
@@ -122,11 +123,23 @@ class Eliminator {
   }
 
  private:
-  bool is_pure(const ir::Node& node) const {
+  // A node that alone uses one of its inputs has none. Most do, and need no place in the table.
+  static bool may_have_twin(const ir::Node& node) {
+    for (std::size_t i = 0; i < node.input_count(); ++i) {
+      if (node.input(i) && node.input(i)->uses().size() == 1) return false;
+    }
+    return true;
+  }
+  bool is_pure(const ir::Node& node) {
     if (!node.domain().empty() || node.is("Dropout") || node.is("Constant")) return false;
     if (node.is("BatchNormalization") && node.int_or("training_mode", 0) != 0) return false;
-    const onnx::Schema* schema = onnx::find_schema(node.op_type(), "", rewriter_.opset(node));
-    return schema && schema->deterministic && !is_random(node.op_type());
+    // All of one root graph: one version of the operators.
+    const auto [known, is_new] = pure_.try_emplace(node.op_type());
+    if (is_new) {
+      const onnx::Schema* schema = onnx::find_schema(node.op_type(), "", rewriter_.opset(node));
+      known->second = schema && schema->deterministic && !is_random(node.op_type());
+    }
+    return known->second;
   }
   static bool is_random(const std::string& op) {
     return op.starts_with("Random") || op == "Multinomial" || op == "Bernoulli";
@@ -150,6 +163,7 @@ class Eliminator {
   }
 
   rewrite::Rewriter& rewriter_;
+  std::unordered_map<std::string, bool> pure_;
   Table table_;
 };
 

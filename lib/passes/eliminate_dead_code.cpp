@@ -65,6 +65,8 @@ Status eliminate_dead_code(PassContext& context) {
   clean_all(*model.graph);
   for (const auto& function : model.functions) clean_all(*function->body);
 
+  if (model.functions.empty()) return status;
+
   // Functions reachable from the main graph.
   std::set<FunctionKey> calls;
   collect_calls(*model.graph, calls);

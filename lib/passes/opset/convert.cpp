@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "hone/ir/function_index.h"
 #include "hone/onnx/ir_version.h"
 #include "hone/onnx/schema.h"
 #include "hone/passes/convert_opset.h"
@@ -361,10 +362,11 @@ bool learn_by_schema(ir::Function& function) {
 
 bool learn_parameters(ir::Model& model) {
   std::unordered_map<const ir::Value*, std::optional<ir::Type>> types;
+  const ir::FunctionIndex functions(model);
   const auto look = [&](ir::Graph& root) {
     ir::for_each_graph(root, [&](ir::Graph& graph) {
       for (const ir::Node& node : graph.nodes()) {
-        const ir::Function* function = model.find_function(node.domain(), node.op_type(), node.overload());
+        const ir::Function* function = functions.find(node);
         if (!function) continue;
         const auto parameters = function->body->inputs();
         for (std::size_t i = 0; i < parameters.size(); ++i) {
