@@ -1,11 +1,13 @@
 // Conv and ConvTranspose in float32: any rank oneDNN has, groups, depthwise, dilations, asymmetric pads. Constant weights
-// are packed once for each layout a shape asks for; those that change (training) are packed at every run.
+// are packed once for each layout a shape asks for; those that change (training) are packed at every run. Windows of 3 x 3
+// with constant weights go to exec/onednn/winograd.h where that is faster.
 //
 // Declined, or given back to the reference kernel at run time: other element types, empty tensors, shapes oneDNN refuses.
 #include <cstring>
 
 #include "exec/onednn/families.h"
 #include "exec/onednn/post_ops.h"
+#include "exec/onednn/winograd.h"
 #include "hone/ir/dimension.h"
 
 namespace hone::exec::onednn {
@@ -47,7 +49,7 @@ class Convolution final : public Kernel {
     if (!entry)
       entry =
           &shapes_.insert(guarded([&] { return plan(x, weight_dims, w ? w->type : weights_->type()); }), {x.layout});
-    if (!entry->call || !fits(context, *entry)) {
+    if ((!entry->call && !entry->winograd) || !fits(context, *entry)) {
       fallback_.run(context);
       return;
     }
@@ -68,6 +70,10 @@ class Convolution final : public Kernel {
     } else {
       out = &entry->target.output(context, 0, entry->dims);
     }
+    if (entry->winograd) {
+      run_winograd(context, *entry, static_cast<const float*>(entry->adapter.get(context, x.data)), out->as<float>());
+      return;
+    }
     Call& call = entry->call;
     call.bind(DNNL_ARG_SRC, entry->source, entry->adapter.get(context, x.data));
     if (w) {
@@ -84,7 +90,8 @@ class Convolution final : public Kernel {
 
  private:
   struct Entry {
-    Call call;  // empty: the reference kernel takes this shape
+    Call call;  // empty: Winograd's way, or the reference kernel takes this shape
+    std::optional<WinogradShape> winograd;
     Adapter adapter, weight_adapter;
     Desc source, weights, plain_weights, bias, result, scratchpad;
     Target target;
@@ -173,6 +180,10 @@ class Convolution final : public Kernel {
         if (dim < 1) return entry;
       }
     }
+    for (const FusedStep& step : tail_.steps) {
+      if (step.kind == FusedStep::Kind::add) entry.sum = &step;
+    }
+    if (plan_winograd(entry, x, w, g)) return entry;
     // oneDNN's code runs along the last dimension. Where that is 1, as in convolutions over time that were made for
     // images, it is left out.
     const ir::Dims full = entry.dims;
@@ -212,9 +223,6 @@ class Convolution final : public Kernel {
 
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    for (const FusedStep& step : tail_.steps) {
-      if (step.kind == FusedStep::Kind::add) entry.sum = &step;
-    }
     attributes.set_post_ops(post_ops(tail_.steps));
     const Desc source = any_layout(x_dims), weights = any_layout(weight_dims), target = any_layout(result);
     try {
@@ -238,6 +246,49 @@ class Convolution final : public Kernel {
     entry.adapter = Adapter(source_layout, entry.source);
     if (!weights_) entry.weight_adapter = Adapter(entry.plain_weights, entry.weights);
     return entry;
+  }
+
+  bool plan_winograd(Entry& entry, const Array& x, const ir::Dims& w, const Geometry& g) {
+    const Dims ones(2, 1), none(2, 0);
+    if (transposed_ || group_ != 1 || !weights_ || w.size() != 4 || w[2] != 3 || w[3] != 3) return false;
+    if (g.strides != ones || g.dilations != none) return false;
+    WinogradShape shape;
+    shape.batch = x.dims[0];
+    shape.in_channels = x.dims[1];
+    shape.out_channels = entry.dims[1];
+    shape.height = x.dims[2];
+    shape.width = x.dims[3];
+    shape.top = g.before[0];
+    shape.left = g.before[1];
+    shape.out_height = entry.dims[2];
+    shape.out_width = entry.dims[3];
+    if (!winograd_fits(shape, tail_.steps)) return false;
+    const auto blocked = [](const ir::Dims& dims) {
+      return Desc(Dims(dims.begin(), dims.end()), dnnl::memory::data_type::f32, dnnl::memory::format_tag::nChw8c);
+    };
+    entry.source = blocked(x.dims);
+    entry.adapter = Adapter(desc_of(x), entry.source);
+    entry.result = blocked(entry.dims);
+    entry.target = Target(entry.result);
+    entry.has_bias = info_.node.input(2) != nullptr || !tail_.shift.empty();
+    entry.winograd = shape;
+    name_ = "winograd:avx2";
+    return true;
+  }
+
+  void run_winograd(Context& context, const Entry& entry, const float* in, float* out) {
+    const WinogradShape& shape = *entry.winograd;
+    if (!transformed_) {
+      Buffer plain(weights_->byte_size());
+      weights_->read(0, {plain.data(), weights_->byte_size()});
+      scale(reinterpret_cast<float*>(plain.data()), weights_->dims());
+      transformed_ = std::make_unique<Buffer>(winograd_weight_bytes(shape));
+      winograd_weights(shape, reinterpret_cast<const float*>(plain.data()),
+                       reinterpret_cast<float*>(transformed_->data()));
+    }
+    const auto* added = entry.has_bias ? static_cast<const float*>(bias(context)) : nullptr;
+    auto* scratch = reinterpret_cast<float*>(context.scratch(winograd_scratch_bytes(shape)));
+    winograd(shape, in, reinterpret_cast<const float*>(transformed_->data()), added, tail_.steps, scratch, out);
   }
 
   template <typename PrimitiveDesc>
@@ -328,6 +379,7 @@ class Convolution final : public Kernel {
   const ir::Tensor* weights_ = nullptr;
   const ir::Tensor* bias_ = nullptr;
   PackedWeights packed_;
+  std::unique_ptr<Buffer> transformed_;  // weights of Winograd's way, for all shapes
   std::unique_ptr<Buffer> bias_buffer_;
   bool bias_ready_ = false;
   ShapeCache<Entry> shapes_;

@@ -2,6 +2,7 @@
 #include "agreement.h"
 
 #include "exec/onednn/runtime.h"
+#include "hone/support/threads.h"
 
 namespace hone::exec {
 namespace {
@@ -166,6 +167,34 @@ TEST_CASE("onednn: Conv agrees with the reference") {
     graph.add_output(tail(random, model, feed, conv.output(0), result, what));
     compare(model, feed, what);
   }
+}
+
+TEST_CASE("onednn: Winograd's convolutions agree with the reference, whatever the pads, tails and threads") {
+  Random random(21);
+  for (int round = 0; round < 80; ++round) {
+    Model model = empty_model();
+    std::vector<ir::NamedDatum> feed;
+    const std::int64_t in = 8 * between(random, 1, 5), out = 8 * between(random, 1, 5);
+    const Dims x = {between(random, 1, 3), in, between(random, 3, 19), between(random, 3, 19)};
+    Value* value = input(model, feed, "x", normal(random, x));
+    const std::vector<std::int64_t> pads = {between(random, 0, 2), between(random, 0, 2), between(random, 0, 2),
+                                            between(random, 0, 2)};
+    Tensor kernel = normal(random, {out, in, 3, 3});
+    // What a Clip cuts off counts in errors, too: outputs of about 1.
+    for (float& each : kernel.mutable_data<float>()) each /= std::sqrt(9.0F * static_cast<float>(in));
+    Value* weights = model.graph->add_initializer("w", std::move(kernel));
+    std::vector<Value*> inputs = {value, weights};
+    if (random.below(2) == 0) inputs.push_back(model.graph->add_initializer("b", normal(random, {out})));
+    ir::Node& node = model.graph->insert("Conv", inputs, 1);
+    node.set_attribute("pads", pads);
+    const Dims result = {x[0], out, x[2] + pads[0] + pads[2] - 2, x[3] + pads[1] + pads[3] - 2};
+    std::string what = fmt::format("{} to {} channels, pads {}", ir::text(x), out, ir::text(pads));
+    value = tail(random, model, feed, node.output(0), result, what);
+    model.graph->add_output(value);
+    set_threads(static_cast<int>(between(random, 1, 3)));
+    compare(model, feed, what);
+  }
+  set_threads(0);
 }
 
 TEST_CASE("onednn: ConvTranspose agrees with the reference") {
