@@ -60,10 +60,6 @@ std::optional<formats::PrecisionSettings> parse_precision(const Options& options
   settings.max_error = options.max_error;
   // Mixed: float16 as long as the outputs keep three digits, what image and text models are judged by.
   if (options.precision == "mixed" && settings.max_error == 0) settings.max_error = 1e-3;
-  if (settings.max_error > 0 && !options.data.given() && options.verify_inputs.empty()) {
-    usage_error("--{} needs --data to measure errors on",
-                options.precision == "mixed" ? "precision mixed" : "max-error");
-  }
   return settings;
 }
 
@@ -182,6 +178,7 @@ formats::Verify parse_verify(const std::string& text) {
 
 const char* verdict(const formats::ConvertResult& result) {
   using Verdict = rewrite::VerifyResult::Verdict;
+  if (!result.not_verified.empty() && result.changed) return "not run";
   if (!result.verified || !result.changed) return "not asked";
   return result.verification.verdict == Verdict::equal ? "equal" : "not run";
 }
@@ -215,6 +212,12 @@ void run(Options& options, Common& common) {
   convert.precision = parse_precision(options);
   if (options.data.given() || !options.verify_inputs.empty()) {
     convert.samples = [&options](const ir::Model& model) { return read_samples(options, model); };
+  } else if (convert.precision && convert.precision->max_error > 0) {
+    convert.samples = [&common](const ir::Model& model) {
+      constexpr int kSets = 4;  // few numbers are needed to see a range that noise has
+      common.observer().message(Level::warning, "errors are measured on random inputs; --data gives real ones");
+      return formats::random_samples(model, common.seed(), kSets);
+    };
   }
   if (!options.strip_metadata.empty()) parse_regex(options.strip_metadata, "--strip-metadata");
   if (!options.keep_fp32.empty()) parse_regex(options.keep_fp32, "--keep-fp32");
@@ -285,7 +288,10 @@ void run(Options& options, Common& common) {
               {"output", options.files.output},
               {"changed", result.changed},
               {"nodes", {{"before", result.nodes_before}, {"after", result.nodes_after}}},
-              {"verification", {{"verdict", verification}, {"runs", result.verification.runs}}},
+              {"verification",
+               {{"verdict", verification},
+                {"runs", result.verification.runs},
+                {"reason", result.not_verified.empty() ? result.verification.reason : result.not_verified}}},
               {"passes", std::move(passes)}};
   report.update(details);
   common.write_report("convert", std::move(report));

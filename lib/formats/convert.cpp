@@ -15,12 +15,15 @@
 namespace hone::formats {
 namespace {
 
-bool draws_random_numbers(const ir::Model& model) {
-  bool found = false;
+// A node that draws random numbers, described; empty if there is none.
+std::string random_node(const ir::Model& model) {
+  std::string found;
   const auto look = [&](ir::Graph& graph) {
     for (const ir::Node& node : graph.nodes()) {
-      found |= node.op_type().starts_with("Random") || node.is("Multinomial") || node.is("Bernoulli") ||
-               (node.is("Dropout") && node.input(2));
+      if (!found.empty()) return;
+      const bool draws = node.op_type().starts_with("Random") || node.is("Multinomial") || node.is("Bernoulli") ||
+                         (node.is("Dropout") && node.input(2));
+      if (draws) found = fmt::format("node {} ({})", quoted(node.name()), node.op_type());
     }
   };
   ir::for_each_graph(*model.graph, look);
@@ -100,7 +103,14 @@ ConvertResult convert(ir::Model& model, const ConvertOptions& options, Observer&
   }
   const bool wanted = options.verify == Verify::always || options.verify_passes || options.bisect ||
                       (options.verify == Verify::automatic && rewrite::is_cheap_to_verify(model));
-  result.verified = wanted && !draws_random_numbers(model);
+  const std::string random = wanted ? random_node(model) : "";
+  result.verified = wanted && random.empty();
+  if (!random.empty()) {
+    result.not_verified = random + " draws random numbers, so that no two runs agree";
+    if (options.verify != Verify::automatic || options.bisect || options.verify_passes) {
+      observer.message(Level::warning, "not verified: " + result.not_verified);
+    }
+  }
   std::optional<ir::Model> before;
   if (result.verified) before = model.clone();
 

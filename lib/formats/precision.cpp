@@ -1,5 +1,6 @@
 // Ranges are those of the float32 model on the samples. Then the lowered model runs on them too: a value that is not finite
-// any more, or an output beyond the bound, sends nodes back to float32 and the lowering starts again.
+// any more sends its node back to float32. Where an output is beyond the bound, nodes are lowered in parts, and those stay
+// in float32 that cost most (formats/sensitivity.h).
 //
 // Not handled: values inside subgraphs, which lower_precision leaves alone.
 #include "hone/formats/precision.h"
@@ -9,6 +10,8 @@
 #include <map>
 #include <set>
 
+#include "formats/sensitivity.h"
+#include "hone/exec/random_inputs.h"
 #include "hone/exec/session.h"
 #include "hone/passes/precision.h"
 #include "hone/support/error.h"
@@ -125,6 +128,27 @@ Comparison compare(const ir::Model& reference, const ir::Model& lowered, const S
     }
   }
   return result;
+}
+
+// Of every sample and output; empty where it is no tensor of floats.
+std::vector<std::vector<double>> outputs_of(const ir::Model& model, const Samples& samples) {
+  std::vector<std::vector<double>> result;
+  exec::Session session(model);
+  for (const auto& sample : samples) {
+    for (const ir::Datum& output : session.run(adapt(sample, model))) {
+      const ir::Tensor* tensor = output.tensor();
+      result.push_back(tensor && ir::is_float(tensor->type()) ? tensor->to_doubles() : std::vector<double>());
+    }
+  }
+  return result;
+}
+
+double output_error(const std::vector<std::vector<double>>& expected, const ir::Model& lowered,
+                    const Samples& samples) {
+  const auto found = outputs_of(lowered, samples);
+  double worst = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) worst = std::max(worst, relative_error(expected[i], found[i]));
+  return worst;
 }
 
 class Lowering {
@@ -248,78 +272,64 @@ PrecisionReport set_precision(ir::Model& model, const PrecisionSettings& setting
     for (std::size_t i = 0; i < node.output_count(); ++i) check(node.output(i));
   }
 
-  // Each round keeps at least one node more; twice as many each time, so that few rounds are needed.
+  // What is not finite where it was stays in float32; that can show other nodes, which took its results.
   if (!keep.empty()) lowered = lowering.run(keep);
   Comparison comparison = compare(reference, lowered, samples);
-  const auto too_wrong = [&] { return settings.max_error > 0 && comparison.output > settings.max_error; };
-  for (std::size_t batch = 1;; batch *= 2) {
-    const std::set<std::string> before = keep;
-    const std::size_t kept_before = report.kept.size();
-    std::vector<std::pair<double, const ir::Node*>> guilty;
-    bool overflow = false;
-    for (const ir::Node& node : reference.graph->nodes()) {
-      // How much larger the error of its results is than that of what it reads.
-      double of_inputs = 0, of_outputs = 0;
-      bool lower = false;
-      for (std::size_t i = 0; i < node.input_count(); ++i) {
-        if (!node.input(i)) continue;
-        const auto found = comparison.errors.find(node.input(i)->name());
-        if (found != comparison.errors.end()) of_inputs = std::max(of_inputs, found->second);
-      }
-      for (std::size_t i = 0; i < node.output_count(); ++i) {
-        if (!node.output(i)) continue;
-        const auto found = comparison.errors.find(node.output(i)->name());
-        if (found != comparison.errors.end()) of_outputs = std::max(of_outputs, found->second);
-        lower |= is_lowered(node.output(i)) && !keep.contains(node.output(i)->name());
-      }
-      if (!lower || !std::isfinite(of_inputs)) continue;
-      if (!std::isfinite(of_outputs)) {
-        overflow |=
-            keep_node(node, node.output(0) ? node.output(0)->name() : "", "its result is not finite in this type");
-      } else if (of_outputs > 0) {
-        guilty.emplace_back(of_outputs - of_inputs, &node);
-      }
-    }
-    if (!overflow) {
-      if (!too_wrong()) break;
-      if (guilty.empty()) {
-        unsupported(
-            "an error of {:.3g} at the outputs is not reached in this type: {:.3g} is left with every node that can "
-            "be in float32 there",
-            settings.max_error, comparison.output);
-      }
-      std::stable_sort(guilty.begin(), guilty.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-      for (std::size_t i = 0; i < std::min(batch, guilty.size()); ++i) {
-        const ir::Node& node = *guilty[i].second;
-        std::size_t output = 0;
-        while (!is_lowered(node.output(output))) ++output;
-        keep_node(node, node.output(output)->name(), fmt::format("it adds an error of {:.3g}", guilty[i].first));
-      }
-    }
-    const auto try_with = [&](const std::set<std::string>& nodes) {
-      lowered = lowering.run(nodes);
-      comparison = compare(reference, lowered, samples);
-      observer.progress("lowering", nodes.size(), reference.graph->node_count(), "");
+  for (bool overflow = true; overflow;) {
+    overflow = false;
+    const auto error_of = [&](const ir::Value* value) {
+      const auto found = value ? comparison.errors.find(value->name()) : comparison.errors.end();
+      return found == comparison.errors.end() ? 0.0 : found->second;
     };
-    try_with(keep);
-    if (overflow || too_wrong()) continue;
-    // Fewer of the last ones may do: halve.
-    std::size_t low = 0, high = report.kept.size() - kept_before;
-    while (high - low > 1) {
-      const std::size_t middle = low + (high - low) / 2;
-      std::set<std::string> nodes = before;
-      for (std::size_t i = 0; i < middle; ++i) nodes.insert(report.kept[kept_before + i].value);
-      try_with(nodes);
-      (too_wrong() ? low : high) = middle;
+    for (const ir::Node& node : reference.graph->nodes()) {
+      double of_inputs = 0, of_outputs = 0;
+      for (std::size_t i = 0; i < node.input_count(); ++i) of_inputs = std::max(of_inputs, error_of(node.input(i)));
+      for (std::size_t i = 0; i < node.output_count(); ++i) of_outputs = std::max(of_outputs, error_of(node.output(i)));
+      if (!std::isfinite(of_inputs) || std::isfinite(of_outputs)) continue;
+      overflow |=
+          keep_node(node, node.output(0) ? node.output(0)->name() : "", "its result is not finite in this type");
     }
-    keep = before;
-    report.kept.resize(kept_before + high);
-    for (std::size_t i = kept_before; i < report.kept.size(); ++i) keep.insert(report.kept[i].value);
-    try_with(keep);
-    break;
+    if (!overflow) break;
+    lowered = lowering.run(keep);
+    comparison = compare(reference, lowered, samples);
+    observer.progress("lowering", keep.size(), reference.graph->node_count(), "");
   }
-  if (settings.max_error > 0 && count_lowered(lowered, settings.type) == 0) {
-    unsupported("an error of {:.3g} at the outputs is only reached with every node in float32", settings.max_error);
+
+  if (settings.max_error > 0 && !(comparison.output <= settings.max_error)) {
+    // Node by node: the value it is known by.
+    std::vector<std::pair<const ir::Node*, std::string>> parts;
+    for (const ir::Node& node : reference.graph->nodes()) {
+      for (std::size_t i = 0; i < node.output_count(); ++i) {
+        if (!is_lowered(node.output(i)) || keep.contains(node.output(i)->name())) continue;
+        parts.emplace_back(&node, node.output(i)->name());
+        break;
+      }
+    }
+    const auto expected = outputs_of(reference, samples);
+    const auto kept_besides = [&](const std::vector<bool>& chosen) {
+      std::set<std::string> nodes = keep;
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        if (!chosen[i]) nodes.insert(parts[i].second);
+      }
+      return nodes;
+    };
+    std::uint64_t trials = 0;
+    const Sensitivity found =
+        choose_by_sensitivity(parts.size(), settings.max_error, [&](const std::vector<bool>& chosen) {
+          check_interrupt();
+          observer.progress("measuring sensitivity", ++trials, 0, "");
+          return output_error(expected, lowering.run(kept_besides(chosen)), samples);
+        });
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      if (found.chosen[i]) continue;
+      keep_node(*parts[i].first, parts[i].second,
+                fmt::format("lowered alone, or with its neighbours, it costs an error of {:.3g}", found.alone[i]));
+    }
+    lowered = lowering.run(keep);
+    comparison = compare(reference, lowered, samples);
+    if (count_lowered(lowered, settings.type) == 0 || comparison.output > settings.max_error) {
+      unsupported("an error of {:.3g} at the outputs is only reached with every node in float32", settings.max_error);
+    }
   }
 
   for (const auto& [name, of] : seen) {
@@ -340,6 +350,25 @@ PrecisionReport set_precision(ir::Model& model, const PrecisionSettings& setting
   report.lowered = count_lowered(lowered, settings.type);
   model = std::move(lowered);
   return report;
+}
+
+std::vector<std::vector<ir::NamedDatum>> random_samples(const ir::Model& model, std::uint64_t seed, int count) {
+  std::vector<std::vector<ir::NamedDatum>> samples;
+  std::string reason;
+  exec::Session session(model);
+  // Some sizes are none that the model takes: as many tries again, and a few.
+  for (int variation = 0; variation < 2 * count + 4 && samples.size() < static_cast<std::size_t>(count); ++variation) {
+    try {
+      std::vector<ir::NamedDatum> inputs = exec::random_inputs(model, seed, variation);
+      session.run(inputs);
+      samples.push_back(std::move(inputs));
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::bad_input && error.kind() != ErrorKind::unsupported) throw;
+      reason = error.message();
+    }
+  }
+  if (samples.empty()) unsupported("no random inputs that the model runs on were found ({}): give --data", reason);
+  return samples;
 }
 
 }  // namespace hone::formats

@@ -38,15 +38,28 @@ std::optional<ir::Dims> static_dims(const ::onnx::TypeProto& type) {
   return dims;
 }
 
+// What nodes of the graph read, and nodes and outputs of the graphs inside them.
+void collect_used(const ::onnx::GraphProto& graph, std::unordered_set<std::string>& used) {
+  const auto inner = [&](const ::onnx::GraphProto& body) {
+    collect_used(body, used);
+    for (const auto& output : body.output()) used.insert(output.name());
+  };
+  for (const auto& node : graph.node()) {
+    used.insert(node.input().begin(), node.input().end());
+    for (const auto& attribute : node.attribute()) {
+      if (attribute.has_g()) inner(attribute.g());
+      for (const auto& body : attribute.graphs()) inner(body);
+    }
+  }
+}
+
 // Turns declarations of constants without a value into initializers of zeros.
 void fill_with_zeros(::onnx::GraphProto& graph) {
   std::unordered_set<std::string> made, used;
   for (const auto& input : graph.input()) made.insert(input.name());
   for (const auto& initializer : graph.initializer()) made.insert(initializer.name());
-  for (const auto& node : graph.node()) {
-    made.insert(node.output().begin(), node.output().end());
-    used.insert(node.input().begin(), node.input().end());
-  }
+  for (const auto& node : graph.node()) made.insert(node.output().begin(), node.output().end());
+  collect_used(graph, used);
   std::uint64_t total = 0;
   for (int i = 0; i < graph.value_info_size();) {
     const ::onnx::ValueInfoProto& value = graph.value_info(i);

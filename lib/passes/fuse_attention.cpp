@@ -8,9 +8,8 @@
 //  1. scores or probabilities that anybody else sees; masks by Where; masks that enlarge the scores;
 //  2. fewer key than query heads; heads that do not come from rows of [batch, length, heads * size], side by side;
 //  3. types other than float32.
-#include <cmath>
-
 #include "hone/rewrite/match.h"
+#include "passes/heads.h"
 #include "passes/microsoft.h"
 #include "passes/rules.h"
 #include "passes/values.h"
@@ -20,46 +19,6 @@ namespace {
 
 using rewrite::Match;
 using rewrite::no;
-
-// x where value is x times numbers, which go into `scale`.
-ir::Value* unscaled(ir::Value* value, double& scale) {
-  for (int step = 0; value && step < 4; ++step) {
-    const ir::Node* node = value->producer();
-    if (!node || (!node->is("Mul") && !node->is("Div"))) return value;
-    bool found = false;
-    for (std::size_t i = node->is("Div") ? 1 : 0; i < 2 && !found; ++i) {
-      const auto number = splat(node->input(i));
-      ir::Value* x = node->input(1 - i);
-      if (!number || !same_shape(x, value)) continue;
-      const double factor = scale * (node->is("Div") ? 1 / *number : *number);
-      if (!std::isnormal(static_cast<float>(factor))) continue;
-      scale = factor;
-      value = x;
-      found = true;
-    }
-    if (!found) return value;
-  }
-  return value;
-}
-
-struct Heads {
-  ir::Value* rows;  // [batch, length, count * size]
-  std::int64_t count, size;
-  ir::Dimension batch, length;
-};
-
-// Of a value [batch, count, length, size], or with the permutation that the caller names.
-std::optional<Heads> heads(ir::Value* value, const Permutation& expected, double& scale) {
-  const ir::Node* transpose = rewrite::producer(unscaled(value, scale), "Transpose");
-  if (!transpose || permutation(*transpose) != expected) return std::nullopt;
-  const ir::Node* reshape = rewrite::producer(unscaled(transpose->input(0), scale), "Reshape");
-  if (!reshape || !reshape->output(0)->shape() || !reshape->input(0)->shape()) return std::nullopt;
-  const ir::Shape &apart = *reshape->output(0)->shape(), &together = *reshape->input(0)->shape();
-  if (apart.size() != 4 || together.size() != 3 || !apart[2].number() || !apart[3].number()) return std::nullopt;
-  if (!provably_equal(apart[0], together[0]) || !provably_equal(apart[1], together[1])) return std::nullopt;
-  if (together[2].number() != *apart[2].number() * *apart[3].number()) return std::nullopt;
-  return Heads{unscaled(reshape->input(0), scale), *apart[2].number(), *apart[3].number(), apart[0], apart[1]};
-}
 
 struct Bindings {
   Heads q, k, v;

@@ -40,6 +40,9 @@ Status fuse_matmul_batch_normalization(ir::Node& node, PassContext& context);
 Status fuse_batch_normalization_conv(ir::Node& node, PassContext& context);
 Status eliminate_einsum(ir::Node& node, PassContext& context);
 Status eliminate_concat(ir::Node& node, PassContext& context);
+Status recognize_attention(ir::Node& node, PassContext& context);
+Status recognize_rotary_embedding(ir::Node& node, PassContext& context);
+Status fuse_group_normalization(ir::Node& node, PassContext& context);
 
 // Passes over the whole model.
 Status eliminate_dead_code(PassContext& context);

@@ -1,5 +1,7 @@
 #include "hone/quantize/quantize.h"
 
+#include <cmath>
+
 #include "hone/passes/convert_opset.h"
 #include "hone/passes/passes.h"
 #include "hone/shapes/inference.h"
@@ -23,6 +25,24 @@ bool is_quantized(const ir::Model& model) {
   return found;
 }
 
+// A scale that is no positive number makes every result 0 or NaN: the model is not to be quantized again, but damaged.
+void check_scales(ir::Model& model) {
+  ir::for_each_graph(*model.graph, [&](ir::Graph& graph) {
+    for (const ir::Node& node : graph.nodes()) {
+      if (!node.is("QuantizeLinear") && !node.is("DequantizeLinear")) continue;
+      const ir::Tensor* scale = ir::constant(node.input(1));
+      constexpr std::int64_t kMost = 1 << 20;  // one for each channel or block
+      if (!scale || !ir::is_float(scale->type()) || scale->element_count() > kMost) continue;
+      for (const double value : scale->to_doubles()) {
+        if (value > 0 && std::isfinite(value)) continue;
+        bad_input(
+            "node {} ({}): a scale is {}, and scales are positive numbers; make the model anew from its float one",
+            quoted(node.name()), node.op_type(), value);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 QuantizeResult quantize(ir::Model& model, const data::Dataset* calibration, const data::FeedOptions& feed_options,
@@ -31,6 +51,7 @@ QuantizeResult quantize(ir::Model& model, const data::Dataset* calibration, cons
     usage_error("static quantization needs calibration data: --data FILE, or use --mode dynamic");
   }
   if (options.mode == Mode::static_ && calibration->rows() == 0) bad_input("the calibration data have no rows");
+  check_scales(model);
   if (is_quantized(model)) unsupported("the model is quantized already");
   if (model.opset() < kLeastOpset) {
     observer.message(Level::info,

@@ -123,7 +123,12 @@ bool Rewriter::replace_value(ir::Value& old, ir::Value& value) {
   }
   std::vector<ir::Node*> users;
   for (const ir::Use& use : old.uses()) users.push_back(use.node);
-  if (value.type().kind == ir::Type::Kind::unknown) value.set_type(old.type());
+  const bool without_shape = value.type().is_tensor() && !value.shape() && old.type().is_tensor() && old.shape() &&
+                             value.element_type() == old.element_type();
+  if (value.type().kind == ir::Type::Kind::unknown || without_shape) {
+    value.set_type(old.type());
+    for (const ir::Use& use : value.uses()) users.push_back(use.node);
+  }
   old.graph().replace_all_uses(old, value, true);
   if (was_output) {
     value.adopt_declaration(old);

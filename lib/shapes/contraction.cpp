@@ -157,6 +157,18 @@ void global_pool(View& view) {
   view.set(0, view.type(0), std::move(result));
 }
 
+// The first output only; a cache and the scores are left to ONNX's inference.
+void attention(View& view) {
+  const Shape *q = view.shape(0), *v = view.shape(2);
+  if (!q || !v || q->size() != v->size() || (q->size() != 3 && q->size() != 4)) {
+    return view.set(0, view.type(0), std::nullopt);
+  }
+  if (q->size() == 4) return view.set(0, view.type(0), Shape{(*q)[0], (*q)[1], (*q)[2], v->back()});
+  const std::int64_t heads = view.node.int_or("q_num_heads", 0), kv_heads = view.node.int_or("kv_num_heads", 0);
+  if (heads < 1 || kv_heads < 1) return view.set(0, view.type(0), std::nullopt);
+  view.set(0, view.type(0), Shape{(*q)[0], (*q)[1], floor_div(v->back(), Dimension(kv_heads)) * Dimension(heads)});
+}
+
 }  // namespace
 
 void convolution(View& view) { conv(view); }
@@ -167,6 +179,7 @@ std::vector<FunctionEntry> contraction_functions() {
           {"MatMulInteger", matmul_integer},
           {"QLinearMatMul", qlinear_matmul},
           {"Gemm", gemm},
+          {"Attention", attention},
           {"Conv", conv},
           {"ConvInteger", conv_integer},
           {"QLinearConv", qlinear_conv},

@@ -86,7 +86,9 @@ double macs(const ir::Node& node, std::int64_t symbol_value, bool& complete) {
   }
   if (node.is("Attention")) {
     const double queries = elements_of(node.input(0), symbol_value);
-    return 2 * product(queries, dimension(node.input(1), 1, symbol_value));
+    const ir::Value* keys = node.input(1);
+    const bool by_head = keys && keys->shape() && keys->shape()->size() == 4;
+    return 2 * product(queries, dimension(keys, by_head ? 2 : 1, symbol_value));
   }
   return 0;
 }

@@ -237,6 +237,8 @@ std::vector<FunctionEntry> elementwise_functions() {
                                       {"Mod", mod},
                                       {"Pow", binary},
                                       {"PRelu", same_as_input},
+                                      {"RotaryEmbedding", same_as_input},
+                                      {"GroupNormalization", same_as_input},
                                       {"Neg", negate},
                                       {"Equal", equal},
                                       {"Greater", ordered<true, false>},

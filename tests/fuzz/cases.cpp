@@ -88,6 +88,8 @@ struct Case::State {
     return options;
   }
 
+  bool was_hidden(const Error& error, const ir::Model& after) const;
+
   // Does the original differ from itself when its numbers change a little?
   bool is_unstable(std::size_t set, std::size_t output, double tolerance) {
     for (std::uint64_t attempt = 0; attempt < 3; ++attempt) {
@@ -110,6 +112,24 @@ struct Case::State {
     return false;
   }
 };
+
+// Whether ONNX's inference only now sees, through constants that were folded, what was there before and hurts nobody: dead
+// nodes that can't run; branches of different shapes, which it refuses before opset 11.
+bool Case::State::was_hidden(const Error& error, const ir::Model& after) const {
+  if (error.message().find("ShapeInferenceError") == std::string::npos) return false;
+  if (after.opset() < 11 && error.message().find("(If)") != std::string::npos &&
+      error.message().find("Can't merge shape info") != std::string::npos) {
+    return true;
+  }
+  ir::Model alive = after.clone();
+  rewrite::run_pipeline(alive, rewrite::parse_pipeline("eliminate-dead-code", passes::list()));
+  try {
+    onnx::check(alive);
+  } catch (const Error&) {
+    return false;
+  }
+  return true;
+}
 
 Case::Case(ir::Model model, Inputs inputs, Counts& counts)
     : state_(std::make_unique<State>(std::move(model), std::move(inputs), counts)) {
@@ -201,7 +221,13 @@ std::vector<Finding> Case::check_pipeline(const std::string& pipeline, bool* cha
     ++s.counts.changed;
     ++s.counts.changed_by[pipeline];
     step = "invalid";
-    onnx::check(after);
+    try {
+      onnx::check(after);
+    } catch (const Error& error) {
+      if (!s.was_hidden(error, after)) throw;
+      ++s.counts.hidden;
+      return {};
+    }
     if (signature(after, s.model.ir_version < 4) != s.signature)
       return finding("signature", s.signature + " became " + signature(after, s.model.ir_version < 4));
     step = "read";

@@ -25,6 +25,7 @@ struct Counts {
   std::uint64_t pipelines = 0;  // applications of a pipeline to a model
   std::uint64_t changed = 0;    // of them that changed it
   std::uint64_t runs = 0;       // of changed models, on one set of inputs
+  std::uint64_t hidden = 0;     // faults of the model that only folding showed to ONNX's inference
   std::uint64_t unstable = 0;   // differences dropped since the original differs from itself as much, see cases.cpp
   std::map<std::string, std::uint64_t> invalid_reasons, changed_by, not_run_reasons;
 };

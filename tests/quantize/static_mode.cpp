@@ -381,6 +381,10 @@ TEST_CASE("what is refused") {
   CHECK_THROWS_WITH(quantize(without, nullptr, {}, {}, silent()), Contains("--data") && Contains("dynamic"));
   quantize(twice, &data, {}, {}, silent());
   CHECK_THROWS_WITH(quantize(twice, &data, {}, {}, silent()), Contains("quantized already"));
+  ir::Model damaged = testing::text_model(
+      "g (float[N,6] x) => (float[N,6] y) <float s = {0}, uint8 z = {0}> { q = QuantizeLinear(x, s, z) y = "
+      "DequantizeLinear(q, s, z) }");
+  CHECK_THROWS_WITH(quantize(damaged, &data, {}, {}, silent()), Contains("scale is 0"));
   std::vector<data::Array> arrays;
   arrays.push_back({"x", Tensor::of<float>({1, 6}, {1, 2, NAN, 4, 5, 6})});
   const data::Dataset bad = data::Dataset::of(std::move(arrays));

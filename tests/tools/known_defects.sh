@@ -30,3 +30,21 @@ done
 "$HONE" convert override.onnxtxt -o out.onnx --print-passes --quiet 2>ran.txt
 "$HONE" passes | awk '$2 == 1 || $2 == 2 { print $1 }' >listed.txt
 cmp ran.txt listed.txt || fail "T20: the list is not what runs"
+
+# A check that can't be made is not passed over in silence.
+cat >random.onnxtxt <<'EOF'
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[2] x) => (float[2] y) { i = Identity (x) r = RandomNormalLike (i) y = Add (r, x) }
+EOF
+"$HONE" convert random.onnxtxt -o out.onnx --verify always --report r.json 2>err.txt
+grep -q "not verified: node '' (RandomNormalLike) draws random numbers" err.txt || fail "$(cat err.txt)"
+grep -q '"verdict": "not run"' r.json || fail "$(cat r.json)"
+
+# A constant that only the branch of an If uses may be declared without a value.
+cat >branch.onnxtxt <<'EOF'
+<ir_version: 8, opset_import: ["" : 17]>
+g (bool c, float[2] x) => (float[2] y) <float[2] w> {
+  y = If (c) <then_branch = a () => (float[2] t) { t = Add (x, w) }, else_branch = e () => (float[2] f) { f = Neg (x) }>
+}
+EOF
+"$HONE" convert branch.onnxtxt -o out.onnx --level 0 --quiet

@@ -44,7 +44,8 @@ struct ConvertResult {
   std::uint64_t nodes_before = 0, nodes_after = 0;
   rewrite::PipelineResult pipeline;
   rewrite::VerifyResult verification;
-  bool verified = false;  // a check was wanted (and run, where the verdict says so)
+  bool verified = false;     // a check was wanted (and run, where the verdict says so)
+  std::string not_verified;  // why a check that was wanted can't be made of this model
   std::optional<surgery::BatchResult> batch;
   std::optional<PrecisionReport> precision;
 };

@@ -46,4 +46,8 @@ PrecisionReport set_precision(ir::Model& model, const PrecisionSettings& setting
                               const std::vector<std::vector<ir::NamedDatum>>& samples,
                               const rewrite::PassOptions& options, Observer& observer);
 
+// Sets of random inputs that the model takes, for where there are no data: ranges and errors are then those of noise.
+// Raises unsupported where none of those tried runs.
+std::vector<std::vector<ir::NamedDatum>> random_samples(const ir::Model& model, std::uint64_t seed, int count);
+
 }  // namespace hone::formats
