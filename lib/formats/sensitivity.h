@@ -18,6 +18,6 @@ struct Sensitivity {
 // alike. Runs of parts are measured alone, those that cost most are split, and the cheapest are taken together as long as
 // the error measured for all of them is at most `bound`: as many parts as that finds, with about `budget` measurements.
 Sensitivity choose_by_sensitivity(std::size_t parts, double bound,
-                                  const std::function<double(const std::vector<bool>&)>& error, int budget = 96);
+                                  const std::function<double(const std::vector<bool>&)>& error, int budget = 64);
 
 }  // namespace hone::formats

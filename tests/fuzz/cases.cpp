@@ -88,7 +88,7 @@ struct Case::State {
     return options;
   }
 
-  bool was_hidden(const Error& error, const ir::Model& after) const;
+  bool may_be_hidden(const Error& error, const ir::Model& after) const;
 
   // Does the original differ from itself when its numbers change a little?
   bool is_unstable(std::size_t set, std::size_t output, double tolerance) {
@@ -113,14 +113,17 @@ struct Case::State {
   }
 };
 
-// Whether ONNX's inference only now sees, through constants that were folded, what was there before and hurts nobody: dead
-// nodes that can't run; branches of different shapes, which it refuses before opset 11.
-bool Case::State::was_hidden(const Error& error, const ir::Model& after) const {
+// Whether ONNX's inference may only now see, through constants that were folded, what was there before and hurts nobody: dead
+// nodes and branches that can't run, branches of different shapes, which it refuses before opset 11. Results are still held
+// against the original's.
+bool Case::State::may_be_hidden(const Error& error, const ir::Model& after) const {
   if (error.message().find("ShapeInferenceError") == std::string::npos) return false;
-  if (after.opset() < 11 && error.message().find("(If)") != std::string::npos &&
-      error.message().find("Can't merge shape info") != std::string::npos) {
-    return true;
-  }
+  bool branches = false;
+  ir::for_each_graph(*after.graph, [&](ir::Graph& graph) { branches |= graph.parent_node() != nullptr; });
+  if (branches) return true;
+  const bool fails =
+      expected.empty() || std::any_of(expected.begin(), expected.end(), [](const auto& each) { return !each; });
+  if (fails) return true;
   ir::Model alive = after.clone();
   rewrite::run_pipeline(alive, rewrite::parse_pipeline("eliminate-dead-code", passes::list()));
   try {
@@ -224,9 +227,8 @@ std::vector<Finding> Case::check_pipeline(const std::string& pipeline, bool* cha
     try {
       onnx::check(after);
     } catch (const Error& error) {
-      if (!s.was_hidden(error, after)) throw;
+      if (!s.may_be_hidden(error, after)) throw;
       ++s.counts.hidden;
-      return {};
     }
     if (signature(after, s.model.ir_version < 4) != s.signature)
       return finding("signature", s.signature + " became " + signature(after, s.model.ir_version < 4));
