@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 """Nodes after `hone convert` against onnxsim, onnxslim and ONNX Runtime basic, as a Markdown table.
 
-    nodes.py --hone build/release/bin/hone [--inputs] [--cache peers.json] [-o nodes.md] MODEL...
+    nodes.py --hone build/release/bin/hone [--inputs] [--time ROUNDS] [--cache peers.json] [-o nodes.md] MODEL...
 
 Run with a Python that has onnx, onnxruntime, onnxsim and onnxslim. Nodes in subgraphs count. With --inputs, all results
 are run in ONNX Runtime on NAME.inputs.npz beside the model and compared with the original's. A peer that fails, gives
-another result, or takes longer than --timeout seconds, shows as "-". --cache keeps the peers' counts between runs.
+another result, or takes longer than --timeout seconds, shows as "-". --cache keeps the peers' counts between runs. With --time, too, all results that are equal are run in
+turns in ONNX Runtime at its defaults on one thread, CPU time taken; a second table shows how many times as long as hone's a
+peer's takes (medians; above 1: hone's is faster), with the geometric mean of all models.
 """
 import argparse
 import collections
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 PEERS = {
     "onnxsim": "import sys, onnx, onnxsim; m, ok = onnxsim.simplify(sys.argv[1]); onnx.save(m, sys.argv[2], "
@@ -76,11 +80,45 @@ def compare(a, b, inputs):
     return worst
 
 
+def race(paths, inputs, rounds):
+    """Median CPU seconds of one run of each model, in turns."""
+    import onnxruntime as ort
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    sessions = {name: ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+                for name, path in paths.items()}
+    seconds = {name: [] for name in sessions}
+    for round_ in range(rounds + 1):
+        for name, session in sessions.items():
+            start = time.process_time()
+            session.run(None, inputs)
+            if round_ > 0:
+                seconds[name].append(time.process_time() - start)
+    return {name: statistics.median(each) for name, each in seconds.items()}
+
+
+def time_table(times):
+    lines = ["", "| model | hone ms | " + " | ".join(PEERS) + " |", "|---" * (2 + len(PEERS)) + "|"]
+    ratios = {peer: [] for peer in PEERS}
+    for name, found in times.items():
+        shown = []
+        for peer in PEERS:
+            if peer in found:
+                ratios[peer].append(found[peer] / found["hone"])
+            shown.append(f"{ratios[peer][-1]:.3f}" if peer in found else "-")
+        lines.append(f"| {name} | {found['hone'] * 1e3:.2f} | " + " | ".join(shown) + " |")
+    means = [f"{statistics.geometric_mean(each):.3f}" if each else "-" for each in ratios.values()]
+    lines.append("| geometric mean | | " + " | ".join(means) + " |")
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+")
     parser.add_argument("--hone", required=True)
     parser.add_argument("--inputs", action="store_true")
+    parser.add_argument("--time", type=int, default=0, metavar="ROUNDS")
     parser.add_argument("--cache")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--timeout", type=float, default=600)
@@ -93,6 +131,7 @@ def main():
             cache = json.load(file)
     lines = ["| model | before | hone | " + " | ".join(PEERS) + " | |", "|---" * (4 + len(PEERS)) + "|"]
     worse = 0
+    times = {}
     for model in arguments.models:
         name = os.path.basename(model).removesuffix(".onnx")
         inputs = model.removesuffix(".onnx") + ".inputs.npz"
@@ -105,6 +144,7 @@ def main():
             out = os.path.join(folder, "out.onnx")
             done = run([arguments.hone, "convert", model, "-o", out, "--verify", "never", "--quiet"], arguments.timeout)
             ours, note = None, ""
+            results = {"hone": out}
             if done is None or done.returncode:
                 note = "timeout" if done is None else (done.stderr.strip().splitlines() or ["failed"])[-1][:80]
             else:
@@ -117,17 +157,19 @@ def main():
                     note = f"{found:.1e}" if isinstance(found, float) else found
             peers = cache.setdefault(name, {})
             for peer, code in PEERS.items():
-                if peer in peers or arguments.no_peers:
+                if arguments.no_peers or (peer in peers and (not arguments.time or peers[peer] is None)):
                     continue
-                theirs = os.path.join(folder, "peer.onnx")
-                if os.path.exists(theirs):
-                    os.remove(theirs)
+                theirs = os.path.join(folder, peer.replace(" ", "_") + ".onnx")
                 done = run([sys.executable, "-c", code, model, theirs], arguments.timeout)
                 ok = done is not None and os.path.exists(theirs)
                 if ok and data:
                     found = compare(model, theirs, data)
                     ok = isinstance(found, float) and found <= 1e-3
                 peers[peer] = nodes(theirs) if ok else None
+                if ok:
+                    results[peer] = theirs
+            if arguments.time and data and ours is not None:
+                times[name] = race(results, data, arguments.time)
         counts = [peers.get(peer) for peer in PEERS]
         best = min((count for count in counts if count is not None), default=None)
         if ours is None or (best is not None and ours > best):
@@ -139,7 +181,7 @@ def main():
         if arguments.cache:
             with open(arguments.cache, "w") as file:
                 json.dump(cache, file, indent=1)
-    text = "\n".join(lines) + "\n"
+    text = "\n".join(lines + (time_table(times) if times else [])) + "\n"
     if arguments.output:
         with open(arguments.output, "w") as file:
             file.write(text)
