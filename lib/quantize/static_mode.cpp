@@ -121,7 +121,7 @@ class Writer {
                                   : ir::Tensor::zeros(ElementType::int32, {static_cast<std::int64_t>(scales.size())})));
     }
     ir::Node& dequantize = graph_.insert("DequantizeLinear", std::move(inputs), 1, &node);
-    dequantize.set_name(name + "_DequantizeLinear");
+    dequantize.set_name(quantized->name() + "_DequantizeLinear");  // weights may be shared
     if (axis && !scalar) dequantize.set_attribute("axis", static_cast<std::int64_t>(*axis));
     ir::Value& back = *dequantize.output(0);
     graph_.rename(back, graph_.fresh_name(name + "_dequantized"));

@@ -1,6 +1,7 @@
 // Where Q and DQ go, row by row of docs/quantize.md, and the numbers in them.
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <set>
 
 #include "hone/onnx/check.h"
 #include "hone/onnx/write.h"
@@ -356,6 +357,9 @@ TEST_CASE("a weight and a bias that several nodes share") {
       kImage);
   CHECK(testing::count_nodes(each.model, "Conv") == 2);
   CHECK(constant_of(each.node("Conv", 1), 1).type() == ir::ElementType::int8);
+  std::set<std::string> names;  // ONNX Runtime refuses a model with two nodes of one name
+  for (const ir::Node& node : each.model.graph->nodes())
+    CHECK((node.name().empty() || names.insert(node.name()).second));
 }
 
 TEST_CASE("choosing nodes") {

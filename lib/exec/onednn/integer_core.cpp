@@ -55,6 +55,74 @@ HONE_AVX2 void multiply(const std::int16_t* const* rows, std::span<const std::in
   HONE_STORE(5)
 }
 #undef HONE_ROW
+
+#define HONE_ROW(n)                                                           \
+  if constexpr (Rows > n) {                                                   \
+    std::int32_t quad;                                                        \
+    std::memcpy(&quad, a##n + 4 * k, sizeof(quad));                           \
+    const __m256i four = _mm256_set1_epi32(quad);                             \
+    const __m256i of_left = _mm256_maddubs_epi16(four, columns_left);         \
+    const __m256i of_right = _mm256_maddubs_epi16(four, columns_right);       \
+    left##n = _mm256_add_epi32(left##n, _mm256_madd_epi16(of_left, ones));    \
+    right##n = _mm256_add_epi32(right##n, _mm256_madd_epi16(of_right, ones)); \
+  }
+#define HONE_HALF_ROW(n, side)                                                      \
+  if constexpr (Rows > n) {                                                         \
+    std::int32_t quad;                                                              \
+    std::memcpy(&quad, rows[n] + at, sizeof(quad));                                 \
+    const __m256i of_half = _mm256_maddubs_epi16(_mm256_set1_epi32(quad), columns); \
+    side##n = _mm256_add_epi32(side##n, _mm256_madd_epi16(of_half, ones));          \
+  }
+#define HONE_REST(rest, side)                                                                    \
+  {                                                                                              \
+    const std::int8_t* from = (rest).weights;                                                    \
+    for (const BytePanels::Place& place : (rest).places) {                                       \
+      const std::int64_t at = offsets[static_cast<std::size_t>(place.segment)] + 4 * place.quad; \
+      const __m256i columns = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));        \
+      from += 32;                                                                                \
+      HONE_HALF_ROW(0, side)                                                                     \
+      HONE_HALF_ROW(1, side)                                                                     \
+      HONE_HALF_ROW(2, side)                                                                     \
+      HONE_HALF_ROW(3, side)                                                                     \
+      HONE_HALF_ROW(4, side)                                                                     \
+      HONE_HALF_ROW(5, side)                                                                     \
+    }                                                                                            \
+  }
+
+template <int Rows>
+HONE_AVX2 void multiply_quads(const std::uint8_t* const* rows, std::span<const std::int64_t> offsets,
+                              const BytePanels::Panel& panel, std::int32_t* sums) {
+  const __m256i zero = _mm256_setzero_si256(), ones = _mm256_set1_epi16(1);
+  __m256i left0 = zero, right0 = zero, left1 = zero, right1 = zero, left2 = zero, right2 = zero;
+  __m256i left3 = zero, right3 = zero, left4 = zero, right4 = zero, left5 = zero, right5 = zero;
+  const std::int8_t* weights = panel.weights;
+  for (const std::int64_t offset : offsets) {
+    const std::uint8_t *a0 = rows[0] + offset, *a1 = rows[Rows > 1 ? 1 : 0] + offset;
+    const std::uint8_t *a2 = rows[Rows > 2 ? 2 : 0] + offset, *a3 = rows[Rows > 3 ? 3 : 0] + offset;
+    const std::uint8_t *a4 = rows[Rows > 4 ? 4 : 0] + offset, *a5 = rows[Rows > 5 ? 5 : 0] + offset;
+    for (std::int64_t k = 0; k < panel.quads; ++k, weights += 4 * panel_columns) {
+      const __m256i columns_left = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights));
+      const __m256i columns_right = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights + 2 * panel_columns));
+      HONE_ROW(0)
+      HONE_ROW(1)
+      HONE_ROW(2)
+      HONE_ROW(3)
+      HONE_ROW(4)
+      HONE_ROW(5)
+    }
+  }
+  HONE_REST(panel.left, left)
+  HONE_REST(panel.right, right)
+  HONE_STORE(0)
+  HONE_STORE(1)
+  HONE_STORE(2)
+  HONE_STORE(3)
+  HONE_STORE(4)
+  HONE_STORE(5)
+}
+#undef HONE_ROW
+#undef HONE_HALF_ROW
+#undef HONE_REST
 #undef HONE_STORE
 
 HONE_AVX2_INLINE __m256i load(const std::int32_t* from) {
@@ -196,6 +264,68 @@ void multiply_tile(const std::int16_t* const* rows, std::int64_t count, std::spa
   }
 }
 
+BytePanels::BytePanels(std::int64_t segments, std::int64_t length, std::int64_t columns)
+    : segments_(segments), quads_((length + 3) / 4), columns_(columns) {
+  buffer_ = std::make_unique<Buffer>(whole_panels(columns) * static_cast<std::size_t>(depth()));
+  sums_.assign(whole_panels(columns), 0);
+}
+
+void BytePanels::put(std::int64_t panel, std::int64_t segment, std::int64_t quad,
+                     std::array<std::int8_t, 4 * panel_columns>& by) {
+  std::array<std::int8_t, 4 * panel_columns> more{};
+  bool any[2] = {};
+  for (std::size_t i = 0; i < by.size(); i += 2) {
+    sums_[static_cast<std::size_t>(panel * panel_columns) + i / 4] += by[i] + by[i + 1];
+    // 255 * 128 fits 16 bits, 255 * 129 does not.
+    if (std::abs(by[i] + by[i + 1]) <= 128) continue;
+    any[i / 32] = true;
+    for (std::size_t k = i; k < i + 2; ++k) {
+      const auto kept = std::clamp<std::int8_t>(by[k], -64, 64);
+      more[k] = static_cast<std::int8_t>(by[k] - kept);
+      by[k] = kept;
+    }
+  }
+  std::memcpy(weights() + panel * panel_columns * depth() + (segment * quads_ + quad) * 64, by.data(), 64);
+  for (std::size_t half = 0; half < 2; ++half) {
+    if (!any[half]) continue;
+    const std::int8_t* from = more.data() + 32 * half;
+    more_[half].weights.insert(more_[half].weights.end(), from, from + 32);
+    more_[half].places.push_back({static_cast<std::int32_t>(segment), static_cast<std::int32_t>(quad)});
+  }
+}
+
+void multiply_bytes(const std::uint8_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
+                    const BytePanels::Panel& panel, std::int32_t* sums) {
+  switch (count) {
+    case 1:
+      return multiply_quads<1>(rows, offsets, panel, sums);
+    case 2:
+      return multiply_quads<2>(rows, offsets, panel, sums);
+    case 3:
+      return multiply_quads<3>(rows, offsets, panel, sums);
+    case 4:
+      return multiply_quads<4>(rows, offsets, panel, sums);
+    case 5:
+      return multiply_quads<5>(rows, offsets, panel, sums);
+    default:
+      return multiply_quads<6>(rows, offsets, panel, sums);
+  }
+}
+
+HONE_AVX2 void to_bytes(const std::byte* from, ir::ElementType type, std::int64_t count, std::uint8_t* to) {
+  if (type == ir::ElementType::uint8) {
+    std::memcpy(to, from, static_cast<std::size_t>(count));
+    return;
+  }
+  const __m256i sign = _mm256_set1_epi8(static_cast<char>(0x80));
+  std::int64_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), _mm256_xor_si256(codes, sign));
+  }
+  for (; i < count; ++i) to[i] = static_cast<std::uint8_t>(from[i]) ^ 0x80U;
+}
+
 HONE_AVX2 void multiply_taps(const std::int16_t* at, std::span<const std::int64_t> offsets, const std::int16_t* weights,
                              std::int32_t* sums) {
   __m256i low = _mm256_setzero_si256(), high = low;
@@ -232,7 +362,12 @@ void finish_tile(const std::int32_t* sums, std::int64_t rows, std::int64_t colum
       return finish_floats(sums, rows, columns, by, first, to, step);
     default:
       for (std::int64_t r = 0; r < rows; ++r) {
-        std::memcpy(to + r * step, sums + r * panel_columns, static_cast<std::size_t>(columns) * sizeof(std::int32_t));
+        std::uint32_t values[panel_columns];  // which wrap
+        for (std::int64_t c = 0; c < columns; ++c) {
+          values[c] = static_cast<std::uint32_t>(sums[r * panel_columns + c]) +
+                      static_cast<std::uint32_t>(by.addend ? by.addend[first + c] : 0);
+        }
+        std::memcpy(to + r * step, values, static_cast<std::size_t>(columns) * sizeof(std::int32_t));
       }
   }
 }

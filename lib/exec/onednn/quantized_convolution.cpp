@@ -1,6 +1,6 @@
 // QLinearConv and ConvInteger with constant weights, over one or two spatial dimensions: groups, depthwise, dilations,
-// asymmetric pads, zero points of both sides. A tile of output rows reads its input rows from a copy that is widened to
-// 16 bits, less the zero point and padded: padding is 0 there, and no place needs a correction.
+// asymmetric pads, zero points of both sides. A tile of output rows reads its input rows from a copy with the padding in
+// place: bytes where the weights less their zero points are 8 bits wide, 16-bit words less the zero point otherwise.
 //
 // Given back to the reference kernel: more dimensions, weights that change, empty tensors, what is not valid.
 #include <cstring>
@@ -43,6 +43,7 @@ class QuantizedConvolution final : public Kernel {
     shapes_.begin_key();
     shapes_.add(x);
     Entry* entry = shapes_.find();
+    pack();
     if (!entry) entry = &shapes_.insert(guarded([&] { return plan(context, x); }), {x.layout});
     if (!entry->runs || !is_valid(context, x.type)) {
       name_ = "reference";
@@ -57,37 +58,49 @@ class QuantizedConvolution final : public Kernel {
       if (context.has_input(8)) by.addend = columns_.addend.data();
       by.zero = zero_point(context, 7);
     }
-    pack();
     const Entry& e = *entry;
     const std::int32_t zero = zero_point(context, x_zero_at_);
     const ElementType type = x.type;
+    if (narrow_) by.addend = addend_less_zero(by.addend, byte_zero(type, zero));
     const std::byte* image = entry->source.get(context, x);
-    const auto parts = std::min<std::int64_t>(e.units(), 1 + e.products / thread_products);
-    const std::int64_t used = std::min<std::int64_t>(parts, threads());
-    auto* copies = reinterpret_cast<std::int16_t*>(context.scratch(static_cast<std::uint64_t>(used * e.tile_size) * 2));
+    const std::int64_t parts = std::min<std::int64_t>(threads(), 1 + e.products / thread_products);
+    const std::int64_t all_rows = e.batch * e.out_h;
+    // Threads share the rows of the output; its channels, where rows are few and leave one with more than another.
+    const bool by_panels = all_rows % parts != 0 && all_rows < 16 * parts && e.panels >= 2 * parts;
+    const std::uint64_t copy_bytes = static_cast<std::uint64_t>(e.tile_size) * (narrow_ ? 1 : sizeof(std::int16_t));
+    std::byte* copies = context.scratch(static_cast<std::uint64_t>(parts) * copy_bytes);
     if (!e.layout || e.layout_type != by.type) {
       entry->layout = channels_last_layout(e.dims, by.type);
       entry->layout_type = by.type;
     }
     Array& out = output_in(context, 0, by.type, e.dims, e.layout);
     const auto step = static_cast<std::int64_t>(e.dims[1] * ir::bit_width(by.type) / 8);
-    parallel_for(used, 1, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t part = begin; part < end; ++part) {
-        std::int16_t* copy = copies + part * e.tile_size;
-        std::int64_t filled = -1;
-        for (std::int64_t unit = part * e.units() / used; unit < (part + 1) * e.units() / used; ++unit) {
-          const std::int64_t tile = unit / e.splits, split = unit % e.splits;
-          const std::int64_t n = tile / e.tiles, first = tile % e.tiles * e.tile_rows;
-          const std::int64_t last = std::min(first + e.tile_rows, e.out_h);
-          if (tile != filled) fill(e, image + n * e.image_size, type, zero, first, last, copy);
-          filled = tile;
-          std::byte* to = out.data + (n * e.out_h + first) * e.out_w * step;
-          const std::int64_t places = (last - first) * e.out_w;
-          if (depthwise_) {
-            multiply_depthwise(e, copy, places, by, split, to, step);
+        std::byte* copy = copies + static_cast<std::uint64_t>(part) * copy_bytes;
+        auto* bytes = reinterpret_cast<std::uint8_t*>(copy);
+        auto* words = reinterpret_cast<std::int16_t*>(copy);
+        const std::int64_t first_panel = by_panels ? part * e.panels / parts : 0;
+        const std::int64_t last_panel = by_panels ? (part + 1) * e.panels / parts : e.panels;
+        const std::int64_t last_row = by_panels ? all_rows : (part + 1) * all_rows / parts;
+        for (std::int64_t row = by_panels ? 0 : part * all_rows / parts; row < last_row;) {
+          const std::int64_t n = row / e.out_h, first = row % e.out_h;
+          const std::int64_t count = std::min({e.tile_rows, e.out_h - first, last_row - row});
+          const std::byte* from = image + n * e.image_size;
+          const std::int64_t places = count * e.out_w;
+          std::byte* to = out.data + row * e.out_w * step;
+          if (narrow_) {
+            fill(e, from, type, zero, first, first + count, bytes);
+            multiply(e, bytes, places, by, first_panel, last_panel, to, step);
           } else {
-            multiply(e, copy, places, by, split, to, step);
+            fill(e, from, type, zero, first, first + count, words);
+            if (depthwise_) {
+              multiply_depthwise(e, words, places, by, first_panel, last_panel, to, step);
+            } else {
+              multiply(e, words, places, by, first_panel, last_panel, to, step);
+            }
           }
+          row += count;
         }
       }
     });
@@ -105,10 +118,9 @@ class QuantizedConvolution final : public Kernel {
     std::int64_t step_h = 1, step_w = 1;      // in the copy, from one output place to the next
     std::int64_t source_h = 1, source_w = 1;  // in the input, from one place of the copy to the next
     std::int64_t width = 0, span_h = 0;       // of the copy: places in a row; rows that one output row reads
-    std::int64_t tiles = 0, tile_rows = 0, tile_size = 0, splits = 1, batch = 0, products = 0;
+    std::int64_t tile_rows = 0, tile_size = 0, panels = 0, batch = 0, products = 0;
     std::vector<std::int64_t> places;   // by output place of a tile: its first place in the copy
     std::vector<std::int64_t> offsets;  // by segment (depthwise: by tap), from there
-    std::int64_t units() const { return batch * tiles * splits; }
   };
 
   static std::int64_t even(std::int64_t n) { return n + n % 2; }
@@ -153,16 +165,11 @@ class QuantizedConvolution final : public Kernel {
     const std::int64_t place = place_size();
     const auto size_of = [&](std::int64_t rows) { return ((rows - 1) * e.step_h + e.span_h) * e.width * place; };
     e.tile_rows = e.out_h;
-    while (e.tile_rows > 1 && size_of(e.tile_rows) * 2 > tile_bytes) e.tile_rows = (e.tile_rows + 1) / 2;
+    while (e.tile_rows > 1 && size_of(e.tile_rows) * (narrow_ ? 1 : 2) > tile_bytes)
+      e.tile_rows = (e.tile_rows + 1) / 2;
     e.products = e.batch * w[0] * w[1] * kernel_h * kernel_w * e.out_h * e.out_w;
-    // With fewer tiles than threads, rows are cut where that leaves whole tiles, then columns.
-    const std::int64_t wanted = std::min<std::int64_t>(threads(), 1 + e.products / thread_products);
-    const auto count = [&] { return e.batch * ((e.out_h + e.tile_rows - 1) / e.tile_rows); };
-    while (count() < wanted && e.tile_rows > 1 && e.tile_rows * e.out_w >= 64) e.tile_rows = (e.tile_rows + 1) / 2;
-    e.tiles = (e.out_h + e.tile_rows - 1) / e.tile_rows;
-    const std::int64_t panels = depthwise_ ? whole(w[0]) : group_ * whole(w[0] / group_);
-    if (count() % wanted != 0) e.splits = std::min(wanted, panels);
-    e.tile_size = (size_of(e.tile_rows) + 31) / 32 * 32;
+    e.panels = depthwise_ ? whole(w[0]) : group_ * whole(w[0] / group_);
+    e.tile_size = (size_of(e.tile_rows) + 4 + 63) / 64 * 64;  // the last quad may reach 3 bytes over the end
     for (std::int64_t r = 0; r < e.tile_rows; ++r) {
       for (std::int64_t c = 0; c < e.out_w; ++c) e.places.push_back((r * e.step_h * e.width + c * e.step_w) * place);
     }
@@ -181,7 +188,7 @@ class QuantizedConvolution final : public Kernel {
   // Elements of a place in the copy.
   std::int64_t place_size() const {
     const ir::Dims& w = weights_->dims();
-    return depthwise_ ? whole(w[0]) * panel_columns : group_ * even(w[1]);
+    return narrow_ ? group_ * w[1] : depthwise_ ? whole(w[0]) * panel_columns : group_ * even(w[1]);
   }
 
   // What a model can get wrong is for the reference kernel to say.
@@ -230,34 +237,75 @@ class QuantizedConvolution final : public Kernel {
 
   void pack() {
     if (packed_) return;
-    const ir::Dims& w = weights_->dims();
+    packed_ = true;
     const ir::Tensor loaded = weights_->loaded();
+    if (loaded.type() == ElementType::int8) {
+      pack(reinterpret_cast<const std::int8_t*>(loaded.bytes().data()));
+    } else {
+      pack(reinterpret_cast<const std::uint8_t*>(loaded.bytes().data()));
+    }
+  }
+  template <typename T>
+  void pack(const T* codes) {
+    const ir::Dims& w = weights_->dims();
     const std::vector<std::int32_t> zero = zeros();
-    const auto code = [&](std::int64_t index) {
-      const std::byte value = loaded.bytes()[static_cast<std::size_t>(index)];
-      return loaded.type() == ElementType::int8 ? std::int32_t{static_cast<std::int8_t>(value)}
-                                                : std::int32_t{static_cast<std::uint8_t>(value)};
-    };
-    const std::int64_t in = w[1], each = w[0] / group_, kernel_w = w.back(), taps = product(w, 2, w.size());
+    const std::int64_t taps = product(w, 2, w.size()), per_channel = w[1] * taps;
     if (depthwise_) {
       pack_taps(taps, [&](std::int64_t channel, std::int64_t tap) {
-        return code(channel * taps + tap) - zero[static_cast<std::size_t>(channel)];
+        return codes[channel * taps + tap] - zero[static_cast<std::size_t>(channel)];
       });
-    } else {
-      const std::int64_t place = even(in);
-      const std::int64_t segments = segment_is_row_ ? taps / kernel_w : taps;
-      const std::int64_t length = segment_is_row_ ? kernel_w * place : place;
-      for (std::int64_t g = 0; g < group_; ++g) {
-        groups_.emplace_back(segments, length, each)
-            .fill([&](std::int64_t segment, std::int64_t k, std::int64_t column) {
-              const std::int64_t channel = g * each + column, c = k % place;
-              if (c >= in) return 0;
-              const std::int64_t tap = segment_is_row_ ? segment * kernel_w + k / place : segment;
-              return code((channel * in + c) * taps + tap) - zero[static_cast<std::size_t>(channel)];
-            });
+      return;
+    }
+    narrow_ = true;
+    const std::int64_t count = weights_->element_count();
+    for (std::int64_t i = 0; i < count && narrow_; ++i) {
+      const std::int32_t value = codes[i] - zero[static_cast<std::size_t>(i / per_channel)];
+      narrow_ = value >= -128 && value <= 127;
+    }
+    if (narrow_) {
+      pack_as<std::uint8_t>(codes, zero);
+      double rest = 0;
+      for (const BytePanels& group : bytes_) rest += group.rest() / static_cast<double>(group_);
+      narrow_ = rest <= largest_rest;
+      if (!narrow_) bytes_.clear();
+    }
+    if (!narrow_) pack_as<std::int16_t>(codes, zero);
+  }
+  // In panels of bytes, or of words.
+  template <typename Element, typename T>
+  void pack_as(const T* codes, const std::vector<std::int32_t>& zero) {
+    constexpr bool words = sizeof(Element) == 2;
+    const ir::Dims& w = weights_->dims();
+    const std::int64_t in = w[1], each = w[0] / group_, kernel_w = w.back(), taps = product(w, 2, w.size());
+    const std::int64_t place = words ? even(in) : in;
+    const std::int64_t segments = segment_is_row_ ? taps / kernel_w : taps;
+    const std::int64_t length = segment_is_row_ ? kernel_w * place : place;
+    for (std::int64_t g = 0; g < group_; ++g) {
+      const auto at = [&](std::int64_t segment, std::int64_t k, std::int64_t column) {
+        const std::int64_t channel = g * each + column, c = k % place;
+        if (c >= in) return 0;
+        const std::int64_t tap = segment_is_row_ ? segment * kernel_w + k / place : segment;
+        return codes[(channel * in + c) * taps + tap] - zero[static_cast<std::size_t>(channel)];
+      };
+      if constexpr (words) {
+        groups_.emplace_back(segments, length, each).fill(at);
+      } else {
+        bytes_.emplace_back(segments, length, each, at);
       }
     }
-    packed_ = true;
+  }
+
+  // (x - zero) * w = x * w - zero * w: the last is the same at every place, since padding holds the zero point.
+  const std::int32_t* addend_less_zero(const std::int32_t* addend, std::int32_t zero) {
+    const std::int64_t each = weights_->dims()[0] / group_;
+    const std::size_t in_group = whole_panels(each);
+    less_zero_.assign(static_cast<std::size_t>(group_) * in_group, 0);
+    for (std::size_t i = 0; i < less_zero_.size(); ++i) {
+      const std::int32_t sum = bytes_[i / in_group].sum(static_cast<std::int64_t>(i % in_group));
+      less_zero_[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(addend ? addend[i] : 0) -
+                                                static_cast<std::uint32_t>(zero) * static_cast<std::uint32_t>(sum));
+    }
+    return less_zero_.data();
   }
 
   // Two taps beside each other for 16 channels, in the order in which unpacking puts them: 0 to 3 and 8 to 11, 4 to 7
@@ -279,40 +327,49 @@ class QuantizedConvolution final : public Kernel {
     }
   }
 
-  // The input rows of output rows [first, last), widened.
+  // The input rows of output rows [first, last): words less the zero point, or bytes.
+  template <typename T>
   void fill(const Entry& e, const std::byte* image, ElementType type, std::int32_t zero, std::int64_t first,
-            std::int64_t last, std::int16_t* copy) const {
+            std::int64_t last, T* copy) const {
+    constexpr bool words = sizeof(T) == 2;
+    const T padding = words ? T{0} : static_cast<T>(byte_zero(type, zero));
+    const auto put = [&](const std::byte* from, std::int64_t count, T* to) {
+      if constexpr (words) {
+        widen(from, type, zero, count, to);
+      } else {
+        to_bytes(from, type, count, to);
+      }
+    };
     const std::int64_t place = place_size(), row_size = e.width * place;
     const std::int64_t rows = (last - first - 1) * e.step_h + e.span_h;
     const std::int64_t left = std::min(e.before_w, e.width);
-    const std::int64_t own = weights_->dims()[1], each = even(own);
+    const std::int64_t own = weights_->dims()[1], each = words ? even(own) : own;
     const bool dense = place == e.channels && e.source_w == 1;
     for (std::int64_t r = 0; r < rows; ++r, copy += row_size) {
       const std::int64_t y = (first * e.step_h + r) * e.source_h - e.before_h;
       if (y < 0 || y >= e.h) {
-        std::memset(copy, 0, static_cast<std::size_t>(row_size) * sizeof(std::int16_t));
+        std::fill_n(copy, row_size, padding);
         continue;
       }
       const std::byte* from = image + y * e.w * e.channels;
       if (dense) {
         const std::int64_t count = std::clamp<std::int64_t>(e.width - left, 0, e.w);
-        std::memset(copy, 0, static_cast<std::size_t>(left * place) * sizeof(std::int16_t));
-        widen(from, type, zero, count * place, copy + left * place);
-        std::memset(copy + (left + count) * place, 0,
-                    static_cast<std::size_t>((e.width - left - count) * place) * sizeof(std::int16_t));
+        std::fill_n(copy, left * place, padding);
+        put(from, count * place, copy + left * place);
+        std::fill_n(copy + (left + count) * place, (e.width - left - count) * place, padding);
         continue;
       }
       for (std::int64_t c = 0; c < e.width; ++c) {
         const std::int64_t x = c * e.source_w - e.before_w;
-        std::int16_t* to = copy + c * place;
+        T* to = copy + c * place;
         if (x < 0 || x >= e.w) {
-          std::memset(to, 0, static_cast<std::size_t>(place) * sizeof(std::int16_t));
+          std::fill_n(to, place, padding);
         } else if (depthwise_ || own == each) {
-          widen(from + x * e.channels, type, zero, e.channels, to);
-          std::memset(to + e.channels, 0, static_cast<std::size_t>(place - e.channels) * sizeof(std::int16_t));
+          put(from + x * e.channels, e.channels, to);
+          std::fill_n(to + e.channels, place - e.channels, padding);
         } else {
           for (std::int64_t g = 0; g < group_; ++g) {
-            widen(from + x * e.channels + g * own, type, zero, own, to + g * each);
+            put(from + x * e.channels + g * own, own, to + g * each);
             to[g * each + own] = 0;
           }
         }
@@ -320,36 +377,63 @@ class QuantizedConvolution final : public Kernel {
     }
   }
 
-  void multiply(const Entry& e, const std::int16_t* copy, std::int64_t places, const Requantization& by,
-                std::int64_t split, std::byte* out, std::int64_t step) const {
-    const std::int64_t each = weights_->dims()[0] / group_, in_group = whole(each), panels = group_ * in_group;
-    const std::int64_t size = even(weights_->dims()[1]);
+  template <typename T>
+  void multiply(const Entry& e, const T* copy, std::int64_t places, const Requantization& by, std::int64_t first_panel,
+                std::int64_t last_panel, std::byte* out, std::int64_t step) const {
+    const std::int64_t each = weights_->dims()[0] / group_, in_group = whole(each);
+    constexpr bool words = sizeof(T) == 2;
+    const std::int64_t size = place_size() / group_;
     const std::int64_t width = static_cast<std::int64_t>(ir::bit_width(by.type) / 8);
     alignas(32) IntegerTile sums;
-    for (std::int64_t p = split * panels / e.splits; p < (split + 1) * panels / e.splits; ++p) {
+    for (std::int64_t p = first_panel; p < last_panel; ++p) {
       const std::int64_t g = p / in_group, column = p % in_group * panel_columns;
-      const IntegerPanels& group = groups_[static_cast<std::size_t>(g)];
-      const std::int16_t* panel = group.panel(p % in_group);
+      const auto at = static_cast<std::size_t>(g);
+      const std::int64_t own = p % in_group;
+      const auto panel_of = [&](std::int64_t index) {
+        if constexpr (words) {
+          return groups_[at].panel(index);
+        } else {
+          return bytes_[at].panel(index);
+        }
+      };
+      const auto panel = panel_of(own);
       const std::int64_t columns = std::min(panel_columns, each - column);
       std::byte* to = out + (g * each + column) * width;
+      const void* upcoming = nullptr;
+      std::int64_t panel_bytes = 0;
+      if (p + 1 < last_panel && own + 1 < in_group) {
+        if constexpr (words) {
+          upcoming = groups_[at].panel(own + 1);
+          panel_bytes = groups_[at].depth() * panel_columns * 2;
+        } else {
+          upcoming = bytes_[at].panel(own + 1).weights;
+          panel_bytes = bytes_[at].depth() * panel_columns;
+        }
+      }
+      Prefetch next(upcoming, panel_bytes, places);
       for (std::int64_t i = 0; i < places; i += tile_rows) {
         const std::int64_t count = std::min(tile_rows, places - i);
-        const std::int16_t* rows[tile_rows];
+        const T* rows[tile_rows];
         for (std::int64_t r = 0; r < count; ++r) rows[r] = copy + e.places[static_cast<std::size_t>(i + r)] + g * size;
-        multiply_tile(rows, count, e.offsets, group.pairs(), panel, sums.data());
+        next.advance();
+        if constexpr (words) {
+          multiply_tile(rows, count, e.offsets, groups_[at].pairs(), panel, sums.data());
+        } else {
+          multiply_bytes(rows, count, e.offsets, panel, sums.data());
+        }
         finish_tile(sums.data(), count, columns, by, p * panel_columns, to + i * step, step);
       }
     }
   }
 
   void multiply_depthwise(const Entry& e, const std::int16_t* copy, std::int64_t places, const Requantization& by,
-                          std::int64_t split, std::byte* out, std::int64_t step) const {
-    const std::int64_t channels = weights_->dims()[0], blocks = whole(channels);
+                          std::int64_t first_panel, std::int64_t last_panel, std::byte* out, std::int64_t step) const {
+    const std::int64_t channels = weights_->dims()[0];
     const std::int64_t width = static_cast<std::int64_t>(ir::bit_width(by.type) / 8);
     const auto taps = static_cast<std::int64_t>(e.offsets.size());
     const auto* weights = reinterpret_cast<const std::int16_t*>(taps_->data());
     alignas(32) IntegerTile sums;
-    for (std::int64_t b = split * blocks / e.splits; b < (split + 1) * blocks / e.splits; ++b) {
+    for (std::int64_t b = first_panel; b < last_panel; ++b) {
       const std::int64_t column = b * panel_columns, columns = std::min(panel_columns, channels - column);
       const std::int16_t* own = weights + b * ((taps + 1) / 2) * 2 * panel_columns;
       for (std::int64_t i = 0; i < places; i += tile_rows) {
@@ -370,7 +454,10 @@ class QuantizedConvolution final : public Kernel {
   const ir::Tensor* weights_ = nullptr;
   const ir::Tensor* weight_zero_ = nullptr;
   bool constant_scales_ = true, packed_ = false, depthwise_ = false, segment_is_row_ = false;
+  bool narrow_ = false;            // as bytes, not as words
+  std::vector<BytePanels> bytes_;  // by group
   std::vector<IntegerPanels> groups_;
+  std::vector<std::int32_t> less_zero_;
   std::unique_ptr<Buffer> taps_;
   ColumnValues columns_;
   ShapeCache<Entry> shapes_;

@@ -3,6 +3,8 @@
 //
 // Given back to the reference kernel: three spatial dimensions, MaxPool's indices, ceil_mode, column-major storage,
 // channels_last as an attribute, other axes of Concat.
+#include <immintrin.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -26,11 +28,24 @@ bool is_code(ElementType type) { return type == ElementType::int8 || type == Ele
 
 template <typename T>
 HONE_AVX2 void largest(const T* from, std::int64_t count, T* to) {
-  for (std::int64_t c = 0; c < count; ++c) to[c] = std::max(to[c], from[c]);
+  std::int64_t c = 0;
+  for (; c + 32 <= count; c += 32) {
+    auto* at = reinterpret_cast<__m256i*>(to + c);
+    const __m256i a = _mm256_loadu_si256(at), b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + c));
+    _mm256_storeu_si256(at, std::is_signed_v<T> ? _mm256_max_epi8(a, b) : _mm256_max_epu8(a, b));
+  }
+  for (; c < count; ++c) to[c] = std::max(to[c], from[c]);
 }
 template <typename T>
 HONE_AVX2 void sum(const T* from, std::int64_t count, std::int32_t* to) {
-  for (std::int64_t c = 0; c < count; ++c) to[c] += from[c];
+  std::int64_t c = 0;
+  for (; c + 8 <= count; c += 8) {
+    auto* at = reinterpret_cast<__m256i*>(to + c);
+    const __m128i codes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from + c));
+    const __m256i wide = std::is_signed_v<T> ? _mm256_cvtepi8_epi32(codes) : _mm256_cvtepu8_epi32(codes);
+    _mm256_storeu_si256(at, _mm256_add_epi32(_mm256_loadu_si256(at), wide));
+  }
+  for (; c < count; ++c) to[c] += from[c];
 }
 // Of `taps` codes each.
 template <typename T>

@@ -18,7 +18,7 @@ namespace {
 using ir::ElementType;
 
 // Rows of a tile stay in the second-level cache beside the panel they meet.
-constexpr std::int64_t tile_bytes = 192 << 10;
+constexpr std::int64_t tile_bytes = 256 << 10;
 // Products a thread must have to be worth waking.
 constexpr std::int64_t thread_products = 1 << 20;
 constexpr std::size_t none = 99;
@@ -76,15 +76,55 @@ class QuantizedProduct final : public Kernel {
       zero = step.zero;
       a_scale = step.scale;
     }
-    const Requantization by = requantization(context, shape, a_scale, type);
-    std::vector<IntegerPanels> packed;
-    if (b) {
-      packed = pack(context, *b, shape);
-    } else if (panels_.empty()) {
-      panels_ = pack_constant(context, shape);
+    Requantization by = requantization(context, shape, a_scale, type);
+    if (!b && !packed_) pack_constant(context, shape);
+    if (!b && narrow_) {
+      // (x - zero) * w = x * w - zero * w: the last is the same in every row.
+      std::vector<std::int32_t>& addend = columns_.addend;
+      if (!by.addend) addend.assign(whole_panels(shape.columns), 0);
+      for (std::size_t c = 0; c < addend.size(); ++c) {
+        addend[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(addend[c]) -
+                                              static_cast<std::uint32_t>(byte_zero(type, zero)) *
+                                                  static_cast<std::uint32_t>(bytes_.sum(static_cast<std::int64_t>(c))));
+      }
+      by.addend = addend.data();
     }
+    std::vector<IntegerPanels> packed;
+    if (b) packed = pack(context, *b, shape);
     Array& out = context.output(0, by.type, shape.dims);
-    multiply(context, shape, codes, type, zero, b ? packed : panels_, by, out.data);
+    if (!b && narrow_) {
+      const std::int64_t quads = (shape.depth + 3) / 4 * 4;
+      multiply<std::uint8_t>(
+          context, shape, codes, quads, bytes_.count(), by, out.data,
+          [&](const std::byte* from, std::uint8_t* to) {
+            to_bytes(from, type, shape.depth, to);
+            std::memset(to + shape.depth, 0, static_cast<std::size_t>(quads - shape.depth));
+          },
+          type == ElementType::uint8 && quads == shape.depth,
+          [&](std::int64_t, std::int64_t p, const std::uint8_t* const* rows, std::int64_t count, std::int32_t* sums) {
+            const std::int64_t start = 0;
+            multiply_bytes(rows, count, {&start, 1}, bytes_.panel(p), sums);
+          },
+          [&](std::int64_t, std::int64_t p) { return static_cast<const void*>(bytes_.panel(p).weights); });
+      return;
+    }
+    const std::vector<IntegerPanels>& panels = b ? packed : panels_;
+    const auto matrix = [&](std::int64_t stack) -> const IntegerPanels& {
+      return panels[panels.size() == 1 ? 0 : static_cast<std::size_t>(stack)];
+    };
+    multiply<std::int16_t>(
+        context, shape, codes, shape.depth + shape.depth % 2, panels[0].count(), by, out.data,
+        [&](const std::byte* from, std::int16_t* to) {
+          widen(from, type, zero, shape.depth, to);
+          if (shape.depth % 2 != 0) to[shape.depth] = 0;
+        },
+        false,
+        [&](std::int64_t stack, std::int64_t p, const std::int16_t* const* rows, std::int64_t count,
+            std::int32_t* sums) {
+          const std::int64_t start = 0;
+          multiply_tile(rows, count, {&start, 1}, matrix(stack).pairs(), matrix(stack).panel(p), sums);
+        },
+        [&](std::int64_t stack, std::int64_t p) { return static_cast<const void*>(matrix(stack).panel(p)); });
   }
 
  private:
@@ -199,12 +239,35 @@ class QuantizedProduct final : public Kernel {
         [&](std::int64_t begin, std::int64_t end) { panels.fill_rows(matrix, type, zero.data(), begin, end); });
   }
 
-  std::vector<IntegerPanels> pack_constant(Context& context, const Shape& s) const {
+  void pack_constant(Context& context, const Shape& s) {
     const ir::Tensor loaded = weights_->loaded();
-    std::vector<IntegerPanels> result;
-    result.emplace_back(1, s.depth, s.columns);
-    fill(result.back(), loaded.bytes().data(), loaded.type(), transpose_b_, s.depth, zeros(context, s.columns));
-    return result;
+    const std::byte* codes = loaded.bytes().data();
+    const std::vector<std::int16_t> zero = zeros(context, s.columns);
+    const std::int64_t column_step = transpose_b_ ? s.depth : 1, row_step = transpose_b_ ? 1 : s.columns;
+    const auto pack_bytes = [&]<typename T>() {
+      const T* from = reinterpret_cast<const T*>(codes);
+      narrow_ = true;
+      for (std::int64_t i = 0; i < s.depth * s.columns && narrow_; ++i) {
+        const std::int32_t value = from[i] - zero[static_cast<std::size_t>(transpose_b_ ? i / s.depth : i % s.columns)];
+        narrow_ = value >= -128 && value <= 127;
+      }
+      if (!narrow_) return;
+      bytes_ = BytePanels(1, s.depth, s.columns, [&](std::int64_t, std::int64_t k, std::int64_t column) {
+        return from[k * row_step + column * column_step] - zero[static_cast<std::size_t>(column)];
+      });
+      narrow_ = bytes_.rest() <= largest_rest;
+    };
+    if (loaded.type() == ElementType::int8) {
+      pack_bytes.template operator()<std::int8_t>();
+    } else {
+      pack_bytes.template operator()<std::uint8_t>();
+    }
+    if (!narrow_) {
+      bytes_ = BytePanels();
+      panels_.emplace_back(1, s.depth, s.columns);
+      fill(panels_.back(), codes, loaded.type(), transpose_b_, s.depth, zero);
+    }
+    packed_ = true;
   }
 
   std::vector<IntegerPanels> pack(Context& context, const Array& b, const Shape& s) const {
@@ -219,51 +282,51 @@ class QuantizedProduct final : public Kernel {
     return result;
   }
 
-  static void multiply(Context& context, const Shape& s, const std::byte* codes, ElementType type, std::int32_t zero,
-                       const std::vector<IntegerPanels>& panels, const Requantization& by, std::byte* out) {
-    const std::int64_t depth = s.depth + s.depth % 2, all_panels = panels[0].count();
+  // Rows as elements of T: `copy` makes one (not if the codes are that already: `as_is`), `by_panel` multiplies up to six
+  // by a panel, `panel_at` says where that lies.
+  template <typename T, typename Copy, typename ByPanel, typename PanelAt>
+  static void multiply(Context& context, const Shape& s, const std::byte* codes, std::int64_t depth,
+                       std::int64_t all_panels, const Requantization& by, std::byte* out, const Copy& make_row,
+                       bool as_is, const ByPanel& by_panel, const PanelAt& panel_at) {
+    constexpr auto size = static_cast<std::int64_t>(sizeof(T));
     const std::int64_t products = s.stacks * s.rows * s.depth * s.columns;
-    const std::int64_t wanted = std::min<std::int64_t>(threads(), 1 + products / thread_products);
-    const std::int64_t most = std::max<std::int64_t>(tile_rows, tile_bytes / (depth * 2));
-    // Tiles of one height; where they can't keep all threads busy, columns are cut.
-    std::int64_t tiles = (s.rows + most - 1) / most, splits = 1;
-    if (tiles * s.stacks % wanted != 0 && s.rows >= tile_rows * wanted) tiles = (tiles + wanted - 1) / wanted * wanted;
-    const std::int64_t height = (s.rows + tiles - 1) / tiles;
-    tiles = (s.rows + height - 1) / height;
-    if (tiles * s.stacks < wanted) splits = std::min(wanted, all_panels);
-    const std::int64_t units = s.stacks * tiles * splits, parts = std::min(units, wanted);
+    const std::int64_t parts = std::min<std::int64_t>(threads(), 1 + products / thread_products);
+    // Threads share the columns where these are many: each then reads its own part of the matrix. They share the rows
+    // otherwise, and take what is left over of both.
+    const std::int64_t all_rows = s.stacks * s.rows;
+    const bool by_columns = all_panels >= 4 * parts || all_rows < parts;
+    const std::int64_t most = std::max<std::int64_t>(1, tile_bytes / (depth * size) / tile_rows) * tile_rows;
+    const std::int64_t tiles = (s.rows + most - 1) / most;
+    const std::int64_t height = std::min(most, ((s.rows + tiles - 1) / tiles + tile_rows - 1) / tile_rows * tile_rows);
     const std::int64_t tile_size = (height * depth + 31) / 32 * 32;
-    auto* copies = reinterpret_cast<std::int16_t*>(context.scratch(static_cast<std::uint64_t>(parts * tile_size) * 2));
+    auto* copies =
+        reinterpret_cast<T*>(context.scratch(as_is ? 0 : static_cast<std::uint64_t>(parts * tile_size * size)));
     const auto width = static_cast<std::int64_t>(ir::bit_width(by.type) / 8), step = s.columns * width;
-    const std::int64_t start = 0;
     parallel_for(parts, 1, [&](std::int64_t first_part, std::int64_t last_part) {
       for (std::int64_t part = first_part; part < last_part; ++part) {
-        std::int16_t* copy = copies + part * tile_size;
-        std::int64_t filled = -1;
+        T* copy = copies + part * tile_size;
         alignas(32) IntegerTile sums;
-        for (std::int64_t unit = part * units / parts; unit < (part + 1) * units / parts; ++unit) {
-          const std::int64_t tile = unit / splits, split = unit % splits;
-          const std::int64_t stack = tile / tiles, first = tile % tiles * height;
-          const std::int64_t count = std::min(height, s.rows - first);
-          if (tile != filled) {
-            for (std::int64_t r = 0; r < count; ++r) {
-              widen(codes + (stack * s.rows + first + r) * s.depth, type, zero, s.depth, copy + r * depth);
-              if (depth != s.depth) copy[r * depth + s.depth] = 0;
-            }
-            filled = tile;
-          }
-          const IntegerPanels& matrix = panels[panels.size() == 1 ? 0 : static_cast<std::size_t>(stack)];
-          std::byte* rows_to = out + (stack * s.rows + first) * step;
-          for (std::int64_t p = split * all_panels / splits; p < (split + 1) * all_panels / splits; ++p) {
+        const std::int64_t first_panel = by_columns ? part * all_panels / parts : 0;
+        const std::int64_t last_panel = by_columns ? (part + 1) * all_panels / parts : all_panels;
+        const std::int64_t last_row = by_columns ? all_rows : (part + 1) * all_rows / parts;
+        for (std::int64_t row = by_columns ? 0 : part * all_rows / parts; row < last_row;) {
+          const std::int64_t stack = row / s.rows;
+          const std::int64_t count = std::min({height, (stack + 1) * s.rows - row, last_row - row});
+          for (std::int64_t r = 0; r < count && !as_is; ++r) make_row(codes + (row + r) * s.depth, copy + r * depth);
+          const T* from = as_is ? reinterpret_cast<const T*>(codes + row * s.depth) : copy;
+          for (std::int64_t p = first_panel; p < last_panel; ++p) {
             const std::int64_t column = p * panel_columns, columns = std::min(panel_columns, s.columns - column);
+            Prefetch next(p + 1 < last_panel ? panel_at(stack, p + 1) : nullptr, depth * panel_columns * size, count);
             for (std::int64_t i = 0; i < count; i += tile_rows) {
               const std::int64_t some = std::min(tile_rows, count - i);
-              const std::int16_t* rows[tile_rows];
-              for (std::int64_t r = 0; r < some; ++r) rows[r] = copy + (i + r) * depth;
-              multiply_tile(rows, some, {&start, 1}, matrix.pairs(), matrix.panel(p), sums.data());
-              finish_tile(sums.data(), some, columns, by, column, rows_to + i * step + column * width, step);
+              const T* rows[tile_rows];
+              for (std::int64_t r = 0; r < some; ++r) rows[r] = from + (i + r) * depth;
+              next.advance();
+              by_panel(stack, p, rows, some, sums.data());
+              finish_tile(sums.data(), some, columns, by, column, out + (row + i) * step + column * width, step);
             }
           }
+          row += count;
         }
       }
     });
@@ -274,6 +337,8 @@ class QuantizedProduct final : public Kernel {
   bool transpose_b_ = false, constant_zeros_ = false;
   float alpha_ = 1;
   const ir::Tensor* weights_ = nullptr;
+  bool packed_ = false, narrow_ = false;  // constant weights: as bytes, or as words
+  BytePanels bytes_;
   std::vector<IntegerPanels> panels_;
   ColumnValues columns_;
   std::string name_ = std::string(integer_kernel_name);

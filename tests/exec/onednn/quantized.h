@@ -2,6 +2,7 @@
 #pragma once
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,15 @@ struct QuantizedModel {
     for (std::byte& value : tensor.mutable_bytes()) value = static_cast<std::byte>(random.below(256));
     return tensor;
   }
+  // Weights as networks have them: few are large, so that they are packed as bytes.
+  static ir::Tensor usual_codes(Random& random, bool is_signed, const ir::Dims& dims) {
+    ir::Tensor tensor = codes(random, is_signed, dims);
+    for (std::byte& value : tensor.mutable_bytes()) {
+      const double code = std::clamp(std::nearbyint(random.normal() * 25), -128.0, 127.0);
+      value = static_cast<std::byte>(static_cast<int>(code) + (is_signed ? 0 : 128));
+    }
+    return tensor;
+  }
   ir::Value* zero(bool is_signed, std::int64_t value) {
     return constant(is_signed ? ir::Tensor::scalar(static_cast<std::int8_t>(value))
                               : ir::Tensor::scalar(static_cast<std::uint8_t>(value)));
@@ -78,8 +88,16 @@ struct QuantizedModel {
     const auto count = axis < 0 ? std::int64_t{1} : dims[static_cast<std::size_t>(axis)];
     ir::Tensor scales = ir::Tensor::allocate(ir::ElementType::float32, axis < 0 ? ir::Dims{} : ir::Dims{count});
     for (float& scale : scales.mutable_data<float>()) scale = 0.002F + 0.004F * static_cast<float>(random.uniform());
-    std::vector<ir::Value*> inputs = {constant(codes(random, is_signed, dims)), constant(scales)};
-    if (zero_points) inputs.push_back(constant(codes(random, is_signed, scales.dims())));
+    const bool usual = chance(random);
+    std::vector<ir::Value*> inputs = {
+        constant(usual ? usual_codes(random, is_signed, dims) : codes(random, is_signed, dims)), constant(scales)};
+    if (usual && !is_signed) {
+      ir::Tensor middle = ir::Tensor::allocate(ir::ElementType::uint8, scales.dims());
+      for (std::byte& value : middle.mutable_bytes()) value = std::byte{128};
+      inputs.push_back(constant(middle));
+    } else if (!usual && zero_points) {
+      inputs.push_back(constant(codes(random, is_signed, scales.dims())));
+    }
     ir::Node& made = node("DequantizeLinear", inputs);
     if (axis >= 0) made.set_attribute("axis", axis);
     return made.output(0);

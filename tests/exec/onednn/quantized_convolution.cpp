@@ -117,6 +117,30 @@ TEST_CASE("quantized: sums of extreme codes are exact") {
   }
 }
 
+// Few pairs pass 16 bits, so that weights stay bytes and these are cut in two.
+TEST_CASE("quantized: a few large weights among small ones are exact") {
+  for (const bool in_signed : {false, true}) {
+    for (const int large : {127, -128}) {
+      QuantizedModel m;
+      Tensor x = Tensor::allocate(in_signed ? ir::ElementType::int8 : ir::ElementType::uint8, {1, 64, 5, 5});
+      for (std::byte& each : x.mutable_bytes()) each = static_cast<std::byte>(in_signed ? 127 : 255);
+      Tensor w = Tensor::allocate(ir::ElementType::int8, {40, 64, 3, 3});
+      std::int64_t sum = 0;
+      auto codes = w.mutable_data<std::int8_t>();
+      for (std::size_t i = 0; i < codes.size(); ++i) {
+        const std::size_t channel = i / 9 % 64;
+        codes[i] = static_cast<std::int8_t>(channel == 20 || channel == 21 || channel == 47 ? large : 11);
+        if (i < 64 * 9) sum += codes[i];
+      }
+      const std::int64_t x_zero = in_signed ? -100 : 3;
+      m.graph().add_output(m.node("ConvInteger", {m.input(x), m.constant(w), m.zero(in_signed, x_zero)}).output(0));
+      Session session(m.model);
+      for (const std::int64_t each : session.run(m.feed)[0].tensor()->to_ints())
+        REQUIRE(each == ((in_signed ? 127 : 255) - x_zero) * sum);
+    }
+  }
+}
+
 TEST_CASE("quantized: QLinearConv as a model holds it") {
   Random random(3);
   QuantizedModel m;
