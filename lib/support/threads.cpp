@@ -9,10 +9,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <exception>
 
 #include "hone/support/error.h"
+#include "hone/support/waking.h"
 #include "support/cpu_count.h"
 
 namespace hone {
@@ -21,6 +23,22 @@ namespace {
 std::atomic<int> wanted{0};
 std::atomic<int> caught{0};
 static_assert(std::atomic<int>::is_always_lock_free, "a signal handler sets it");
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// How late the last thread came to parallel loops, a moving average; and when that was measured last, in seconds since the
+// first look at the clock.
+std::atomic<float> lateness{0};
+std::atomic<double> measured{-1};
+const Clock::time_point clock_start = Clock::now();
+
+void measure(double late) {
+  const float old = lateness.load(std::memory_order_relaxed);
+  lateness.store(0.75F * old + 0.25F * static_cast<float>(late), std::memory_order_relaxed);
+  measured.store(seconds_since(clock_start), std::memory_order_relaxed);
+}
 
 int available() {
   static const int count = usable_cpus();
@@ -51,8 +69,12 @@ void parallel_for(std::int64_t count, std::int64_t grain, const std::function<vo
     const std::int64_t ranges = (count - 1) / length + 1;
     std::exception_ptr error;
     std::atomic<bool> failed{false};
+    std::atomic<float> latest{0};
+    const auto start = Clock::now();
 #pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(ranges))
     for (std::int64_t range = 0; range < ranges; ++range) {
+      const auto late = static_cast<float>(seconds_since(start));
+      if (late > latest.load(std::memory_order_relaxed)) latest.store(late, std::memory_order_relaxed);
       if (failed.load(std::memory_order_relaxed)) continue;
       try {
         body(range * length, std::min(count, range * length + length));
@@ -60,11 +82,23 @@ void parallel_for(std::int64_t count, std::int64_t grain, const std::function<vo
         if (!failed.exchange(true)) error = std::current_exception();
       }
     }
+    measure(static_cast<double>(latest.load(std::memory_order_relaxed)));
     if (error) std::rethrow_exception(error);
     return;
   }
 #endif
   body(0, count);
+}
+
+int worthwhile_threads(double seconds) {
+  const int count = threads();
+  if (count == 1) return 1;
+  // Below 20 microseconds handing out costs what it saves.
+  if (seconds < 2e-5) return 1;
+  constexpr double stale = 0.2;  // seconds after which it is tried again, whatever it may cost
+  const double saved = seconds * (1 - 1.0 / count);
+  if (saved > 1.5 * static_cast<double>(lateness.load(std::memory_order_relaxed))) return count;
+  return seconds_since(clock_start) - measured.load(std::memory_order_relaxed) > stale ? count : 1;
 }
 
 void request_interrupt(int signal) { caught.store(signal, std::memory_order_relaxed); }

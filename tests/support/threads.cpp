@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "hone/support/error.h"
+#include "hone/support/waking.h"
 #include "support/cpu_count.h"
 #include "temporary_folder.h"
 
@@ -58,6 +59,16 @@ TEST_CASE("ranges cover everything once, none shorter than the grain but the las
 }
 
 #ifdef _OPENMP
+TEST_CASE("threads are woken for work that is worth it, and where they come in time") {
+  {
+    const Threads one(1);
+    CHECK(hone::worthwhile_threads(10) == 1);
+  }
+  const Threads set(3);
+  CHECK(hone::worthwhile_threads(1e-6) == 1);
+  CHECK(hone::worthwhile_threads(1e6) == 3);
+}
+
 TEST_CASE("work is shared between threads") {
   const Threads set(3);
   CHECK(ranges_of(90, 1).size() == 3);

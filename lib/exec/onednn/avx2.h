@@ -135,6 +135,28 @@ HONE_AVX2_INLINE Vector error_function(Vector x) {
   return with_sign(select(size > all(1.0F), far, near), x);
 }
 
+HONE_AVX2_INLINE void transpose(Vector rows[lanes]) {
+  __m256 pairs[lanes], fours[lanes];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    pairs[2 * i] = _mm256_unpacklo_ps((__m256)rows[2 * i], (__m256)rows[2 * i + 1]);
+    pairs[2 * i + 1] = _mm256_unpackhi_ps((__m256)rows[2 * i], (__m256)rows[2 * i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    const __m256* p = pairs + 4 * i;
+    fours[4 * i] = _mm256_shuffle_ps(p[0], p[2], 0x44);
+    fours[4 * i + 1] = _mm256_shuffle_ps(p[0], p[2], 0xee);
+    fours[4 * i + 2] = _mm256_shuffle_ps(p[1], p[3], 0x44);
+    fours[4 * i + 3] = _mm256_shuffle_ps(p[1], p[3], 0xee);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    rows[i] = (Vector)_mm256_permute2f128_ps(fours[i], fours[4 + i], 0x20);
+    rows[4 + i] = (Vector)_mm256_permute2f128_ps(fours[i], fours[4 + i], 0x31);
+  }
+}
+
 HONE_AVX2_INLINE float sum(Vector x) {
   const __m128 pairs = _mm_add_ps(_mm256_castps256_ps128((__m256)x), _mm256_extractf128_ps((__m256)x, 1));
   const __m128 two = _mm_add_ps(pairs, _mm_movehl_ps(pairs, pairs));

@@ -224,6 +224,10 @@ class Convolution final : public Kernel {
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     attributes.set_post_ops(post_ops(tail_.steps));
+    double operations = 2 * static_cast<double>(in * kernel);
+    for (const std::int64_t dim : transposed_ ? x.dims : entry.dims) operations *= static_cast<double>(dim);
+    if (transposed_) operations *= static_cast<double>(out) / static_cast<double>(in);
+    const Workers workers = Workers::for_operations(operations);
     const Desc source = any_layout(x_dims), weights = any_layout(weight_dims), target = any_layout(result);
     try {
       if (transposed_) {
@@ -262,7 +266,7 @@ class Convolution final : public Kernel {
     shape.left = g.before[1];
     shape.out_height = entry.dims[2];
     shape.out_width = entry.dims[3];
-    if (!winograd_fits(shape, tail_.steps)) return false;
+    if (!winograd_fits(shape)) return false;
     const auto blocked = [](const ir::Dims& dims) {
       return Desc(Dims(dims.begin(), dims.end()), dnnl::memory::data_type::f32, dnnl::memory::format_tag::nChw8c);
     };

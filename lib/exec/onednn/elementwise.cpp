@@ -77,6 +77,7 @@ class Unary final : public Kernel {
     Entry entry;
     // Row-major memory is one long row.
     entry.desc = x.layout ? desc_of(x) : Desc({x.count()}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::a);
+    const Workers workers = Workers::for_bytes(2 * static_cast<double>(entry.desc.get_size()));
     const dnnl::eltwise_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, function_.algorithm,
                                                    entry.desc, entry.desc, function_.alpha, function_.beta);
     entry.call = Call(dnnl::eltwise_forward(pd));
@@ -175,6 +176,7 @@ class Binary final : public Kernel {
       adapter = Adapter(other_desc, desc);
       other_desc = desc;
     }
+    const Workers workers = Workers::for_bytes(3 * static_cast<double>(desc.get_size()));
     try {
       const dnnl::binary::primitive_desc pd(engine(), algorithm_, desc, other_desc, desc);
       if (std::strstr(pd.impl_info_str(), "ref")) return {};
@@ -252,6 +254,7 @@ class ChannelRelu final : public Kernel {
     ir::Dims dims(x.rank(), 1);
     dims[1] = x.dims[1];
     entry.desc = desc_of(x);
+    const Workers workers = Workers::for_bytes(2 * static_cast<double>(entry.desc.get_size()));
     try {
       const dnnl::prelu_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, entry.desc,
                                                    any_layout(dims), entry.desc);
@@ -327,6 +330,7 @@ class Softmax final : public Kernel {
     const std::vector<std::int64_t> sizes =
         inner == 1 ? std::vector<std::int64_t>{outer, x.dims[at]} : std::vector<std::int64_t>{outer, x.dims[at], inner};
     entry.desc = row_major(sizes);
+    const Workers workers = Workers::for_bytes(6 * static_cast<double>(entry.desc.get_size()));  // e^x costs more
     const dnnl::softmax_forward::primitive_desc pd(engine(), dnnl::prop_kind::forward_inference, algorithm_, entry.desc,
                                                    entry.desc, 1);
     entry.call = Call(dnnl::softmax_forward(pd));
@@ -399,6 +403,7 @@ class LayerNormalization final : public Kernel {
     Entry entry;
     entry.desc = row_major(std::vector<std::int64_t>{rows, length});
     entry.parameters = row_major(std::vector<std::int64_t>{length});
+    const Workers workers = Workers::for_bytes(3 * static_cast<double>(entry.desc.get_size()));
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     auto flags = dnnl::normalization_flags::use_scale;

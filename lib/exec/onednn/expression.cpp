@@ -16,6 +16,7 @@
 #include "exec/onednn/families.h"
 #include "exec/onednn/runtime.h"
 #include "hone/support/threads.h"
+#include "hone/support/waking.h"
 
 namespace hone::exec::onednn {
 
@@ -230,7 +231,8 @@ void spread(const Source& source, const float* from, std::int64_t first, std::in
 
 // Operands of a step: buffers from 0 on, sources as -1 - index.
 struct Pass {
-  std::int64_t count = 1, block = lanes, grain = 1;  // grain: in blocks
+  std::int64_t count = 1, block = lanes;
+  double seconds = 0;  // on one thread, roughly
   std::vector<Instruction> steps;
   std::vector<std::int64_t> targets;  // buffer of each step's result; the last one's is the output
   std::vector<Source> sources;
@@ -239,7 +241,8 @@ struct Pass {
 
 void execute(const Pass& pass, const std::vector<const float*>& data, float* out) {
   const std::int64_t blocks = (pass.count - 1) / pass.block + 1;
-  parallel_for(blocks, pass.grain, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t parts = worthwhile_threads(pass.seconds);
+  parallel_for(blocks, (blocks - 1) / parts + 1, [&](std::int64_t begin, std::int64_t end) {
     const auto sources = static_cast<std::int64_t>(pass.sources.size());
     std::vector<float> memory(static_cast<std::size_t>((pass.buffers + sources) * pass.block));
     std::vector<const float*> operands(pass.sources.size());
@@ -484,10 +487,10 @@ class Expression final : public Kernel {
     // All buffers in three quarters of a first-level cache of 32 KiB.
     const auto used = pass.buffers + static_cast<std::int64_t>(pass.sources.size());
     pass.block = std::clamp<std::int64_t>(6144 / used, 16 * lanes, 128 * lanes) / lanes * lanes;
-    // A thread is worth waking for 20 microseconds: some 0.1 ns for a cheap step of an element, 0.7 for a costly one.
+    // Some 0.1 ns for a cheap step of an element, 0.7 for a costly one.
     double cost = 0;
-    for (const Instruction& step : pass.steps) cost += is_costly(step.kind) ? 0.7 : 0.1;
-    pass.grain = static_cast<std::int64_t>(20000 / cost) / pass.block + 1;
+    for (const Instruction& step : pass.steps) cost += is_costly(step.kind) ? 0.7e-9 : 0.1e-9;
+    pass.seconds = cost * static_cast<double>(pass.count);
   }
 
   Fallback fallback_;

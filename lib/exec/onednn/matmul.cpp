@@ -164,6 +164,9 @@ class Product final : public Kernel {
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     attributes.set_post_ops(steps);
+    double operations = 2 * static_cast<double>(a_dims.back());
+    for (const std::int64_t dim : out) operations *= static_cast<double>(dim);
+    const Workers workers = Workers::for_operations(operations);
     if (weights_ && !transpose_a_ && out.size() == 2 && plan_as_convolution(entry, a_dims, b_sizes, attributes))
       return entry;
     try {

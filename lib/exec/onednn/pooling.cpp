@@ -111,6 +111,7 @@ class Pooling final : public Kernel {
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     entry.source = desc_of(x);
+    const Workers workers = Workers::for_bytes(static_cast<double>(entry.source.get_size()));
     // Windows over row-major planes are slow in oneDNN (20 times, 3.2): whole blocks of channels are worth a copy.
     const std::int64_t block = has_only_avx2() ? 8 : 16;
     if (!x.layout && rank == 2 && x.dims[1] % block == 0) {

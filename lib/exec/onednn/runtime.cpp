@@ -5,12 +5,65 @@
 #include <mutex>
 
 #include "exec/fuse.h"
+#include "exec/onednn/avx2.h"
 #include "exec/program.h"
+#include "hone/support/threads.h"
+#include "hone/support/waking.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 namespace hone::exec::onednn {
 namespace {
 
 std::atomic<std::uint64_t> reorders{0};
+thread_local bool in_serial = false;  // a serial Workers lives
+
+#ifdef HONE_HAS_AVX2
+// Planes of 8 channels beside each other, as 8 planes.
+HONE_AVX2 void separate(const float* from, std::int64_t places, float* to) {
+  using namespace avx2;
+  std::int64_t i = 0;
+  for (; i + lanes <= places; i += lanes) {
+    Vector rows[lanes];
+#pragma GCC unroll 8
+    for (int r = 0; r < lanes; ++r) rows[r] = load(from + (i + r) * lanes);
+    transpose(rows);
+#pragma GCC unroll 8
+    for (int r = 0; r < lanes; ++r) store(to + r * places + i, rows[r]);
+  }
+  for (; i < places; ++i) {
+    for (std::int64_t c = 0; c < lanes; ++c) to[c * places + i] = from[i * lanes + c];
+  }
+}
+
+// [n, c / 8, places, 8] to [n, c, places], without a primitive that would have to be made; false in another layout.
+bool unpack_eights(const Desc& desc, const std::byte* from, std::byte* to) {
+  const auto dims = desc.get_dims();
+  if (!has_avx2() || desc.get_data_type() != dnnl::memory::data_type::f32 || dims.size() < 3) return false;
+  if (desc.get_inner_nblks() != 1 || desc.get_inner_blks()[0] != avx2::lanes || desc.get_inner_idxs()[0] != 1)
+    return false;
+  if (desc.get_padded_dims() != dims) return false;
+  const auto strides = desc.get_strides();
+  std::int64_t places = 1;
+  for (std::size_t d = dims.size(); d-- > 2; places *= dims[d]) {
+    if (dims[d] > 1 && strides[d] != places * avx2::lanes) return false;
+  }
+  const std::int64_t block = places * avx2::lanes, blocks = dims[1] / avx2::lanes;
+  if ((blocks > 1 && strides[1] != block) || (dims[0] > 1 && strides[0] != block * blocks)) return false;
+  const auto* source = reinterpret_cast<const float*>(from);
+  auto* target = reinterpret_cast<float*>(to);
+  const std::int64_t count = dims[0] * blocks;
+  const std::int64_t parts = worthwhile_threads(static_cast<double>(count * block) * 0.5e-9);
+  parallel_for(count, (count - 1) / parts + 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t b = begin; b < end; ++b) separate(source + b * block, places, target + b * block);
+  });
+  return true;
+}
+#else
+bool unpack_eights(const Desc&, const std::byte*, std::byte*) { return false; }
+#endif
 
 }  // namespace
 
@@ -86,8 +139,32 @@ std::optional<dnnl::memory::data_type> data_type(ir::ElementType type) {
 }
 
 void BlockedLayout::unpack(const std::byte* from, std::byte* to) const {
+  if (unpack_eights(desc_, from, to)) {
+    reorders.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
   guarded([&] { reorder(desc_, from, row_major(desc_.get_dims(), desc_.get_data_type()), to); });
 }
+
+// 8 million operations, or half a megabyte, are twice those 50 microseconds.
+Workers Workers::for_operations(double count) { return Workers(count < 8e6); }
+Workers Workers::for_bytes(double count) { return Workers(count < 512e3); }
+
+Workers::Workers(bool serial) : serial_(serial && !in_serial && threads() > 1) {
+  if (!serial_) return;
+  in_serial = true;
+#ifdef _OPENMP
+  omp_set_num_threads(1);
+#endif
+}
+
+Workers::~Workers() {
+  if (!serial_) return;
+  in_serial = false;
+  threads();  // tells OpenMP
+}
+
+Call::Call(const dnnl::primitive& primitive) : primitive_(primitive), serial_(in_serial) {}
 
 void Call::bind(int argument, const Desc& desc, const void* data) {
   void* handle = const_cast<void*>(data);
@@ -101,14 +178,17 @@ void Call::bind(int argument, const Desc& desc, const void* data) {
 }
 
 void Call::run() {
+  const Workers workers(serial_);
   const dnnl_status_t status =
       dnnl_primitive_execute(primitive_.get(), stream().get(), static_cast<int>(raw_.size()), raw_.data());
   if (status != dnnl_success)
     fail(ErrorKind::internal, "oneDNN: a primitive failed with status {}", static_cast<int>(status));
 }
 
-Reorder::Reorder(const Desc& from, const Desc& to)
-    : from_(from), to_(to), call_(dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to))) {}
+Reorder::Reorder(const Desc& from, const Desc& to) : from_(from), to_(to) {
+  const Workers workers = Workers::for_bytes(static_cast<double>(from.get_size() + to.get_size()));
+  call_ = Call(dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to)));
+}
 
 void Reorder::run(const void* from, void* to) {
   reorders.fetch_add(1, std::memory_order_relaxed);

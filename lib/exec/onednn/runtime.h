@@ -44,11 +44,26 @@ Desc desc_of(const Array& array);
 bool is_row_major(const Desc& desc);
 std::optional<dnnl::memory::data_type> data_type(ir::ElementType type);
 
-// A primitive with its arguments: bind() memory, then run().
+// While it lives, oneDNN makes and runs primitives for one thread where the work is small: waking another takes some 50
+// microseconds, and the end of each loop waits for it.
+class Workers {
+ public:
+  static Workers for_operations(double count);  // multiplications and additions
+  static Workers for_bytes(double count);       // read and written
+  explicit Workers(bool serial);
+  ~Workers();
+  Workers(const Workers&) = delete;
+  bool serial() const { return serial_; }
+
+ private:
+  bool serial_;
+};
+
+// A primitive with its arguments: bind() memory, then run(). What was made under a serial Workers runs so.
 class Call {
  public:
   Call() = default;
-  explicit Call(const dnnl::primitive& primitive) : primitive_(primitive) {}
+  explicit Call(const dnnl::primitive& primitive);
   explicit operator bool() const { return static_cast<bool>(primitive_); }
   void bind(int argument, const Desc& desc, const void* data);
   void run();
@@ -59,6 +74,7 @@ class Call {
     dnnl::memory memory;
   };
   dnnl::primitive primitive_;
+  bool serial_ = false;
   std::vector<Argument> arguments_;
   std::vector<dnnl_exec_arg_t> raw_;
 };
@@ -134,8 +150,9 @@ class PackedWeights {
 template <typename Entry>
 class ShapeCache {
  public:
-  // Shapes that change with every call (sentences, lines of text) come back now and then.
-  static constexpr std::size_t capacity = 32;
+  // Shapes that change with every call (sentences, lines of text) come back: making a primitive costs 0.1 ms or more, keeping
+  // its code some 20 KB.
+  static constexpr std::size_t capacity = 64;
 
   void begin_key() { size_ = 0; }
   void add(const Array& array) {

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "exec/onednn/avx2.h"
+#include "exec/onednn/avx2_tail.h"
 #include "hone/support/threads.h"
+#include "hone/support/waking.h"
 
 namespace hone::exec::onednn {
 
@@ -12,7 +13,6 @@ namespace hone::exec::onednn {
 namespace {
 
 using namespace avx2;
-using Kind = FusedStep::Kind;
 
 constexpr std::int64_t side = 6, points = side * side, produced = 4, panel = 2 * lanes, rows_at_once = 6;
 
@@ -92,34 +92,6 @@ HONE_AVX2 void take_tile(const float* image, std::int64_t width, std::int64_t ro
     transform_in(d, o);
 #pragma GCC unroll 6
     for (std::int64_t i = 0; i < side; ++i) store(to + (i * side + j) * plane, o[i]);
-  }
-}
-
-HONE_AVX2_INLINE Vector step_of(const FusedStep& step, Vector x, const float* held) {
-  const Vector alpha = all(step.alpha), beta = all(step.beta), zero = all(0.0F), one = all(1.0F);
-  switch (step.kind) {
-    case Kind::relu:
-      return larger(zero, x);
-    case Kind::leaky_relu:
-      return select(x < zero, x * alpha, x);
-    case Kind::clip:
-      return smaller(beta, larger(alpha, x));
-    case Kind::linear:
-      return fused(x, alpha, beta);
-    case Kind::hard_sigmoid:
-      return smaller(one, larger(zero, fused(x, alpha, beta)));
-    case Kind::hard_swish:
-      return x * smaller(one, larger(zero, fused(x, alpha, beta)));
-    case Kind::sigmoid:
-      return sigmoid(x);
-    case Kind::swish:
-      return x * sigmoid(alpha * x);
-    case Kind::tanh:
-      return hyperbolic_tangent(x);
-    case Kind::add:
-      return x + load(held);
-    default:
-      return x;  // winograd_fits() lets none pass
   }
 }
 
@@ -247,15 +219,10 @@ HONE_AVX2 void run_block(const WinogradShape& shape, const Blocks& blocks, std::
 
 }  // namespace
 
-bool winograd_fits(const WinogradShape& shape, const std::vector<FusedStep>& steps) {
+bool winograd_fits(const WinogradShape& shape) {
   if (!has_only_avx2() || shape.in_channels % lanes != 0 || shape.out_channels % lanes != 0) return false;
-  // Transformed weights are 4 times as large: not worth reading, outside of the caches, for few places (measured at 7 x 7).
-  const std::int64_t places = shape.batch * shape.out_height * shape.out_width;
-  if (places < 100 && winograd_weight_bytes(shape) > std::uint64_t{4} << 20) return false;
-  for (const FusedStep& step : steps) {
-    if (step.kind == Kind::elu || step.kind == Kind::gelu_erf || step.kind == Kind::gelu_tanh) return false;
-  }
-  return true;
+  // Transformed weights are 4 times as large: for few places, reading them costs what was saved (the same at 8 x 8).
+  return shape.batch * shape.out_height * shape.out_width >= 100;
 }
 
 std::uint64_t winograd_weight_bytes(const WinogradShape& shape) {
@@ -305,8 +272,10 @@ void winograd_weights(const WinogradShape& shape, const float* weights, float* t
 void winograd(const WinogradShape& shape, const float* in, const float* transformed, const float* bias,
               const std::vector<FusedStep>& steps, float* scratch, float* out) {
   const Blocks blocks(shape);
+  // 60 operations a nanosecond, and about as long for the transformations.
+  const double seconds = static_cast<double>(blocks.tiles * points * shape.in_channels * shape.out_channels) * 2 / 40e9;
   // As many parts as threads that have memory: each works in its own.
-  const std::int64_t parts = std::min<std::int64_t>(threads(), blocks.count);
+  const std::int64_t parts = std::min<std::int64_t>(worthwhile_threads(seconds), blocks.count);
   parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t part = begin; part < end; ++part) {
       for (std::int64_t b = blocks.count * part / parts; b < blocks.count * (part + 1) / parts; ++b) {
@@ -318,7 +287,7 @@ void winograd(const WinogradShape& shape, const float* in, const float* transfor
 }
 
 #else
-bool winograd_fits(const WinogradShape&, const std::vector<FusedStep>&) { return false; }
+bool winograd_fits(const WinogradShape&) { return false; }
 std::uint64_t winograd_weight_bytes(const WinogradShape&) { return 0; }
 std::uint64_t winograd_scratch_bytes(const WinogradShape&) { return 0; }
 void winograd_weights(const WinogradShape&, const float*, float*) {}

@@ -23,7 +23,7 @@ struct WinogradShape {
 };
 
 // Whether it can run here, and is expected to be faster than a direct convolution.
-bool winograd_fits(const WinogradShape& shape, const std::vector<FusedStep>& steps);
+bool winograd_fits(const WinogradShape& shape);
 
 // Bytes of transformed weights, and of memory for a run.
 std::uint64_t winograd_weight_bytes(const WinogradShape& shape);
