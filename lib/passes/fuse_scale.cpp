@@ -8,10 +8,12 @@
 //  1. values in between that anybody else sees; weights or factors that are not constant, or not finite;
 //  2. weights that another node uses too: there would be two of them;
 //  3. a factor that would enlarge the product; Gemm with alpha or beta other than 1 or transposed weights; constant / x;
-//  4. a bias that does not lie along the columns.
+//  4. a bias that does not lie along the columns;
+//  5. the half of a Gelu: without it ONNX Runtime no longer recognizes that, and it ran MiniLM 7 % slower.
 #include <cmath>
 
 #include "hone/rewrite/match.h"
+#include "passes/gelu.h"
 #include "passes/rules.h"
 #include "passes/values.h"
 #include "passes/weights.h"
@@ -118,6 +120,7 @@ Status scale_result(ir::Node& mul, ir::Value* data, const ir::Tensor& constant, 
 Status fuse_scale(ir::Node& mul, PassContext& context) {
   rewrite::Rewriter& rewriter = context.rewriter;
   const bool divide = mul.is("Div");
+  if (!divide && spelled_out_gelu(mul)) return rewriter.decline(mul, "the half of Gelu, which runtimes recognize");
   for (std::size_t i = divide ? 1 : 0; i < 2; ++i) {
     const ir::Tensor* constant = ir::constant(mul.input(i));
     ir::Value* data = mul.input(1 - i);

@@ -81,7 +81,7 @@ std::vector<Pass> make_list() {
       on("fuse-activation", {"Mul", "Div"}, fuse_activation, 2,
          "recognize HardSwish (opset 14), Mish (18), Gelu (20) and Swish (24)", "older opsets"),
       on("fuse-scale", {"Mul", "Div"}, fuse_scale, 2, "move a constant factor into the weights of MatMul or Gemm",
-         "shared values and weights, factors that enlarge the product"),
+         "shared values and weights, factors that enlarge the product, the half of Gelu"),
       on("fuse-matmul-batch-normalization", {"BatchNormalization"}, fuse_matmul_batch_normalization, 2,
          "move BatchNormalization into the Gemm or MatMul before it", "training mode, shared results"),
       on("fuse-batch-normalization-conv", {"Conv"}, fuse_batch_normalization_conv, 2,
