@@ -235,6 +235,19 @@ ir::Node& Lowering::replace(const std::vector<ir::Node*>& nodes, std::string op_
   return node;
 }
 
+void Lowering::move_codes(ir::Node& node, const Codes& input, std::vector<ir::Value*> inputs) {
+  ir::Graph& owner = node.graph();
+  ir::Node& moved = owner.insert(node.op_type(), std::move(inputs), 1, &node);
+  ir::ValueMap map;
+  for (const ir::Attribute& attribute : node.attributes())
+    moved.attributes().push_back(ir::clone_attribute(attribute, moved, map));
+  const auto& shape = node.output(0)->shape();
+  moved.output(0)->set_type(shape ? ir::Type::tensor(input.step.type, *shape) : ir::Type::tensor(input.step.type));
+  graph_.inherit(moved, node);
+  node.attributes().clear();  // replace() would take them over
+  replace({&node}, "DequantizeLinear", "", {moved.output(0), input.step.scale, input.step.zero}, ElementType::float32);
+}
+
 bool Lowering::lower_convolution(ir::Node& node) {
   const auto input = codes_of(node.input(0));
   const auto weights = weights_of(node.input(1), 0);
@@ -256,7 +269,7 @@ bool Lowering::lower_convolution(ir::Node& node) {
 
 bool Lowering::lower(ir::Node& node) {
   if (!node.output(0)) return false;
-  if (!node.domain().empty()) return false;
+  if (!node.domain().empty() || graph_.opset(node) < 10) return false;  // the integer operators came with that
   using Method = bool (Lowering::*)(ir::Node&);
   static const std::map<std::string_view, Method> methods = {
       {"Conv", &Lowering::lower_convolution},
@@ -283,6 +296,7 @@ bool Lowering::lower(ir::Node& node) {
       {"Tile", &Lowering::lower_mover},
       {"DepthToSpace", &Lowering::lower_mover},
       {"SpaceToDepth", &Lowering::lower_mover},
+      {"Pad", &Lowering::lower_mover},
       {"Identity", &Lowering::lower_mover},
   };
   const auto found = methods.find(node.op_type());

@@ -73,17 +73,34 @@ bool Lowering::lower_mover(ir::Node& node) {
   for (std::size_t i = 1; i < node.output_count(); ++i) {
     if (node.output(i)) return false;  // MaxPool's indices
   }
-  // 8-bit codes came to MaxPool with version 12, in all versions of the others.
-  if (node.is("MaxPool") && (graph_.opset(node) < 12 || node.int_or("storage_order", 0) != 0)) return false;
+  // 8-bit codes came to MaxPool with version 12, to Pad with 13, in all versions of the others.
+  const std::int64_t opset = graph_.opset(node);
+  if (node.is("MaxPool") && (opset < 12 || node.int_or("storage_order", 0) != 0)) return false;
+  std::vector<ir::Value*> inputs = {input->value};
+  for (std::size_t i = 1; i < node.input_count(); ++i) inputs.push_back(node.input(i));
+  if (node.is("Pad") && node.string_or("mode", "constant") == "constant") {
+    // Zeros are codes of the zero point.
+    if (opset < 13 || (node.input(2) && ir::constant_scalar(node.input(2)) != 0.0)) return false;
+    const ir::Tensor* zero = ir::constant(input->step.zero);
+    if (!zero || zero->rank() != 0) return false;
+    inputs.resize(std::max<std::size_t>(inputs.size(), 3));
+    inputs[2] = input->step.zero;
+  } else if (node.is("Pad") && opset < 13) {
+    return false;
+  }
   const auto output = quantizer_of(*node.output(0));
-  if (!output || !output->step.same(input->step)) return false;
+  const bool same = output && output->step.same(input->step);
+  // Without a Q of the same parameters, the codes are dequantized behind it. That is no gain where elements are repeated.
+  if (!same && (node.is("Expand") || node.is("Tile"))) return false;
   if (input->value->element_type() == ElementType::undefined) {
     const auto& shape = node.input(0)->shape();
     input->value->set_type(shape ? ir::Type::tensor(input->step.type, *shape) : ir::Type::tensor(input->step.type));
   }
-  std::vector<ir::Value*> inputs = {input->value};
-  for (std::size_t i = 1; i < node.input_count(); ++i) inputs.push_back(node.input(i));
-  replace({&node, output->node}, node.op_type(), "", inputs, input->step.type);
+  if (same) {
+    replace({&node, output->node}, node.op_type(), "", inputs, input->step.type);
+  } else {
+    move_codes(node, *input, inputs);
+  }
   return true;
 }
 

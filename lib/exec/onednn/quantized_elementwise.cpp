@@ -260,15 +260,19 @@ class Binary final : public Elementwise {
     }
     const auto a_scale = scale_at(context, 1), b_scale = scale_at(context, 4), scale = scale_at(context, 6);
     if (!a_scale || !b_scale || !scale) return false;
-    const bool raw = left.layout == right.layout && (!left.layout || is_channels_last(left));
-    const Array &a = raw ? left : context.input(0), &b = raw ? right : context.input(3);
+    const bool a_last = left.layout && is_channels_last(left), b_last = right.layout && is_channels_last(right);
+    const bool last = a_last || b_last;  // the other follows
+    const Array &a = last ? left : context.input(0), &b = last ? right : context.input(3);
     const std::int32_t a_zero = zero_point(context, 2), b_zero = zero_point(context, 5), zero = zero_point(context, 7);
     const std::int64_t count = a.count();
     const ir::Dims dims = a.dims;
-    const std::shared_ptr<const Layout> layout = a.layout;
-    const std::byte *from = a.data, *other = b.data;
-    Array& out =
-        layout ? context.output_over_with_layout(0, 0, type, dims, layout) : context.output_over(0, 0, type, dims);
+    const std::shared_ptr<const Layout> layout = a_last ? a.layout : b_last ? b.layout : nullptr;
+    const auto data = [&](const Array& array) {
+      return last ? guarded([&] { return ChannelsLast(array).get(context, array); }) : array.data;
+    };
+    const std::byte *from = data(a), *other = data(b);
+    Array& out = layout ? context.output_over_with_layout(0, a_last ? 0 : 3, type, dims, layout)
+                        : context.output_over(0, 0, type, dims);
     in_type(type, [&]<typename T>() {
       parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
         const T *x = reinterpret_cast<const T*>(from) + begin, *y = reinterpret_cast<const T*>(other) + begin;

@@ -96,7 +96,7 @@ TEST_CASE("quantized: pooling and Concat stay on integers") {
 
 TEST_CASE("quantized: what moves elements moves codes") {
   Random random(3);
-  for (const std::string kind : {"Reshape", "Transpose", "Flatten", "Slice", "Gather", "Unsqueeze"}) {
+  for (const std::string kind : {"Reshape", "Transpose", "Flatten", "Slice", "Gather", "Unsqueeze", "Pad", "MaxPool"}) {
     Case c;
     QuantizedModel& m = c.m;
     const Step by = m.step(random, 0.0517F, false);
@@ -111,15 +111,36 @@ TEST_CASE("quantized: what moves elements moves codes") {
       ints({1, 3});
     }
     if (kind == "Gather" || kind == "Unsqueeze") ints({1});
+    if (kind == "Pad") ints({0, 3, 0, 1, 0, 2, 0, 0});
     ir::Node& node = m.node(kind.c_str(), inputs);
+    if (kind == "MaxPool") node.set_attribute("kernel_shape", std::vector<std::int64_t>{2, 2});
     if (kind == "Transpose") node.set_attribute("perm", std::vector<std::int64_t>{0, 2, 3, 1});
     m.graph().add_output(m.quantize(node.output(0), by));
-    m.compare(kind, c.kernels);
+    m.compare(kind, c.kernels + (kind == "MaxPool" ? 1 : 0));
     SessionOptions options;
     options.profile = true;
     Session session(m.model, options);
     for (const NodeProfile& each : session.profile()) CHECK(each.node->op_type() != "DequantizeLinear");
   }
+}
+
+TEST_CASE("quantized: codes move in front of DQ, so that sums behind find them") {
+  Random random(4);
+  Case c;
+  QuantizedModel& m = c.m;
+  const Step by = m.step(random, 0.0517F, false), to = m.step(random, 0.0973F, false);
+  Value* a = c.start(random, by, true, 16);
+  const auto ints = [&](const std::vector<std::int64_t>& values) { return m.constant(Tensor::vector(values)); };
+  // A shortcut that takes every other place, and fills up channels.
+  Value* taken = m.node("Slice", {a, ints({0, 0}), ints({9, 8}), ints({2, 3}), ints({2, 2})}).output(0);
+  Value* filled = m.node("Pad", {taken, ints({0, 8, 0, 0, 0, 8, 0, 0})}).output(0);
+  ir::Node& conv = m.node("Conv", {a, m.weights(random, true, {32, 16, 3, 3}, 0, false)});
+  conv.set_attribute("strides", std::vector<std::int64_t>{2, 2});
+  conv.set_attribute("pads", std::vector<std::int64_t>{1, 1, 1, 1});
+  const Step inner = m.step(random, 0.2113F, false);
+  Value* sum = m.node("Add", {m.dequantize(m.quantize(conv.output(0), inner), inner), filled}).output(0);
+  m.graph().add_output(m.quantize(sum, to));
+  m.compare("shortcut", 3);
 }
 
 }  // namespace hone::exec
