@@ -12,6 +12,7 @@
 #include "hone/support/buffer.h"
 #include "hone/support/error.h"
 #include "hone/support/output.h"
+#include "hone/support/system_memory.h"
 #include "hone/support/text.h"
 #include "hone/support/threads.h"
 #include "hone/support/version.h"
@@ -80,7 +81,9 @@ void Common::add_to(CLI::App& command) {
           "write a report (- for stdout) as json, junit, markdown or github; by default as FILE ends; repeatable")
       ->type_name("[FORM=]FILE")
       ->group(group);
-  command.add_option("--max-memory", max_memory_, "stop before tensors need more than SIZE, such as 512MB")
+  command
+      .add_option("--max-memory", max_memory_,
+                  "stop before tensors need more than SIZE, such as 512MB; by default 90 % of what is available")
       ->type_name("SIZE")
       ->group(group);
   command.add_flag("--quiet,-q", quiet_, "only errors and warnings on stderr")->group(group);
@@ -94,6 +97,10 @@ void Common::apply() const {
     if (!bytes || *bytes == 0)
       usage_error("--max-memory {} is not a size such as 512MB or 2GiB", hone::quoted(max_memory_));
     set_memory_limit(*bytes);
+  } else {
+    // A model that asks for more than there is ends with an error, not with whatever process the system kills.
+    const std::uint64_t available = available_memory();
+    set_memory_limit(available - available / 10);
   }
 }
 

@@ -25,7 +25,8 @@ std::atomic<std::uint64_t> in_use{0};
 std::atomic<std::uint64_t> peak{0};
 
 [[noreturn]] void refuse(std::uint64_t bytes, const char* what) {
-  fail(ErrorKind::resource_limit, "{} needs {} of memory: with {} in use that passes the limit of {} (--max-memory)",
+  fail(ErrorKind::resource_limit,
+       "{} needs {} of memory: with {} in use that passes the limit of {} (--max-memory, or 90 % of what is available)",
        what, human_bytes(bytes), human_bytes(in_use.load()), human_bytes(limit.load()));
 }
 

@@ -8,22 +8,14 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <vector>
 
 #include "hone/support/text.h"
+#include "support/control_groups.h"
 
 namespace hone {
 namespace {
-
-std::string contents(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 std::optional<double> quota_over_period(std::string_view quota, std::string_view period) {
   const auto used = parse_int64(trim(quota));  // "max" or -1: no limit
@@ -32,10 +24,12 @@ std::optional<double> quota_over_period(std::string_view quota, std::string_view
   return static_cast<double>(*used) / static_cast<double>(*of);
 }
 
-std::optional<double> limit_of(const std::string& folder, bool version2) {
-  if (!version2)
-    return quota_over_period(contents(folder + "/cpu.cfs_quota_us"), contents(folder + "/cpu.cfs_period_us"));
-  const std::string both = contents(folder + "/cpu.max");
+std::optional<double> limit_of(const ControlGroup& group) {
+  if (!group.version2) {
+    return quota_over_period(kernel_file(group.folder + "/cpu.cfs_quota_us"),
+                             kernel_file(group.folder + "/cpu.cfs_period_us"));
+  }
+  const std::string both = kernel_file(group.folder + "/cpu.max");
   const std::vector<std::string_view> pieces = split(both, ' ');
   return pieces.size() == 2 ? quota_over_period(pieces[0], pieces[1]) : std::nullopt;
 }
@@ -44,19 +38,8 @@ std::optional<double> limit_of(const std::string& folder, bool version2) {
 
 int cgroup_cpus(const std::string& membership, const std::string& root) {
   std::optional<double> least;
-  for (const std::string_view line : split(membership, '\n')) {  // "0::/a/b" or "4:cpu,cpuacct:/a/b"
-    const std::vector<std::string_view> fields = split(line, ':');
-    if (fields.size() < 3) continue;
-    const bool version2 = fields[1].empty();
-    const auto controllers = split(fields[1], ',');
-    if (!version2 && std::find(controllers.begin(), controllers.end(), "cpu") == controllers.end()) continue;
-    const std::string mount = version2 ? root : root + "/cpu";
-    // The group and all above it. In a container the path may name a group of the host that can't be seen: then the
-    // mounted root is the container's own.
-    for (std::string path(fields[2]);; path.resize(path.rfind('/'))) {
-      if (const auto cpus = limit_of(mount + path, version2)) least = std::min(least.value_or(*cpus), *cpus);
-      if (path.empty() || path[0] != '/') break;
-    }
+  for (const ControlGroup& group : control_groups(membership, root, "cpu")) {
+    if (const auto cpus = limit_of(group)) least = std::min(least.value_or(*cpus), *cpus);
   }
   if (!least) return 0;
   const auto whole = static_cast<std::int64_t>(std::min(*least, 1e6));
@@ -74,7 +57,7 @@ int usable_cpus() {
     CPU_FREE(set);
   }
   if (count == 0) count = static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
-  const int limit = cgroup_cpus(contents("/proc/self/cgroup"), "/sys/fs/cgroup");
+  const int limit = cgroup_cpus(kernel_file("/proc/self/cgroup"), "/sys/fs/cgroup");
   return limit > 0 ? std::min(count, limit) : count;
 }
 

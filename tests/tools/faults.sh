@@ -26,6 +26,13 @@ interrupted() {
   rm -rf out && mkdir out
   "$HONE" "$@" >stdout.txt 2>stderr.txt &
   process=$!
+  # A shell starts what runs beside it with SIGINT ignored: a signal before the command has its own handler would be lost.
+  for _ in {1..200}; do
+    local caught
+    caught=$(sed -n 's/^SigCgt:[^0-9a-f]*//p' "/proc/$process/status" 2>/dev/null) || break
+    ((0x${caught:-0} & 2)) && break
+    sleep 0.1
+  done
   sleep 0.7
   kill -0 "$process" 2>/dev/null || fail "ended before the signal: $*: $(cat stderr.txt)"
   kill -s "$signal" "$process"
