@@ -36,7 +36,7 @@ const Clock::time_point clock_start = Clock::now();
 
 void measure(double late) {
   const float old = lateness.load(std::memory_order_relaxed);
-  lateness.store(0.75F * old + 0.25F * static_cast<float>(late), std::memory_order_relaxed);
+  lateness.store(0.5F * old + 0.5F * static_cast<float>(late), std::memory_order_relaxed);
   measured.store(seconds_since(clock_start), std::memory_order_relaxed);
 }
 
@@ -95,10 +95,14 @@ int worthwhile_threads(double seconds) {
   if (count == 1) return 1;
   // Below 20 microseconds handing out costs what it saves.
   if (seconds < 2e-5) return 1;
-  constexpr double stale = 0.2;  // seconds after which it is tried again, whatever it may cost
+  // Looked at again when that costs no more than a tenth of the time since.
+  const double stale = std::max(0.002, 10 * static_cast<double>(lateness.load(std::memory_order_relaxed)));
+  const double last = measured.load(std::memory_order_relaxed);
+  if (last < 0 || seconds_since(clock_start) - last > stale) {
+    parallel_for(count, 1, [](std::int64_t, std::int64_t) {});
+  }
   const double saved = seconds * (1 - 1.0 / count);
-  if (saved > 1.5 * static_cast<double>(lateness.load(std::memory_order_relaxed))) return count;
-  return seconds_since(clock_start) - measured.load(std::memory_order_relaxed) > stale ? count : 1;
+  return saved > 1.5 * static_cast<double>(lateness.load(std::memory_order_relaxed)) ? count : 1;
 }
 
 void request_interrupt(int signal) { caught.store(signal, std::memory_order_relaxed); }

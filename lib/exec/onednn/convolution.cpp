@@ -236,13 +236,17 @@ class Convolution final : public Kernel {
             entry.bias, target, g.strides, g.dilations, g.before, g.after, attributes);
         finish(entry, pd, dnnl::deconvolution_forward(pd));
       } else {
-        const auto make = [&] {
+        const auto make = [=, bias = entry.bias] {
           return dnnl::convolution_forward::primitive_desc(
-              engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source, weights,
-              entry.bias, target, g.strides, g.dilations, g.before, g.after, attributes);
+              engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source, weights, bias,
+              target, g.strides, g.dilations, g.before, g.after, attributes);
         };
         const auto pd = choose(make, entry.dims[1]);
         finish(entry, pd, dnnl::convolution_forward(pd));
+        entry.call.allow_serial(seconds_of(operations), [make, pd, channels_out = entry.dims[1]] {
+          const auto other = choose(make, channels_out);
+          return is_alike(pd, other) ? dnnl::convolution_forward(other) : dnnl::primitive();
+        });
       }
     } catch (const dnnl::error&) {
       return {};

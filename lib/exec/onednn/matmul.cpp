@@ -195,7 +195,7 @@ class Product final : public Kernel {
       const Desc source({1, inner, rows}, D::f32, dnnl::memory::dims{rows * inner, 1, inner});
       const Desc target({1, columns, rows}, D::f32, dnnl::memory::dims{rows * columns, 1, columns});
       const Desc bias = entry.has_bias ? Desc({columns}, D::f32, dnnl::memory::format_tag::x) : Desc();
-      const auto make = [&] {
+      const auto make = [=] {
         return dnnl::convolution_forward::primitive_desc(
             engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source,
             any_layout(std::vector<std::int64_t>{columns, inner, 1}), bias, target, {1}, {0}, {0}, {0}, attributes);
@@ -211,6 +211,11 @@ class Product final : public Kernel {
       entry.scratchpad = pd.scratchpad_desc();
       entry.scratch = entry.scratchpad.get_size();
       entry.call = Call(dnnl::convolution_forward(pd));
+      const double operations = 2 * static_cast<double>(rows * inner) * static_cast<double>(columns);
+      entry.call.allow_serial(seconds_of(operations), [make, pd, columns] {
+        const auto other = choose(make, columns);
+        return is_alike(pd, other) ? dnnl::convolution_forward(other) : dnnl::primitive();
+      });
       name_ = kernel_name(pd);
       return true;
     } catch (const dnnl::error&) {

@@ -177,10 +177,22 @@ void Call::bind(int argument, const Desc& desc, const void* data) {
   raw_.push_back({argument, arguments_.back().memory.get()});
 }
 
+void Call::allow_serial(double seconds, std::function<dnnl::primitive()> make) {
+  if (serial_ || threads() == 1) return;
+  seconds_ = seconds;
+  make_serial_ = std::move(make);
+}
+
 void Call::run() {
-  const Workers workers(serial_);
+  const bool alone = (make_serial_ || for_one_) && worthwhile_threads(seconds_) == 1;
+  const Workers workers(serial_ || alone);
+  if (alone && make_serial_) {
+    for_one_ = guarded(make_serial_);
+    make_serial_ = nullptr;
+  }
+  const dnnl::primitive& primitive = alone && for_one_ ? for_one_ : primitive_;
   const dnnl_status_t status =
-      dnnl_primitive_execute(primitive_.get(), stream().get(), static_cast<int>(raw_.size()), raw_.data());
+      dnnl_primitive_execute(primitive.get(), stream().get(), static_cast<int>(raw_.size()), raw_.data());
   if (status != dnnl_success)
     fail(ErrorKind::internal, "oneDNN: a primitive failed with status {}", static_cast<int>(status));
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <optional>
@@ -65,6 +66,9 @@ class Call {
   Call() = default;
   explicit Call(const dnnl::primitive& primitive);
   explicit operator bool() const { return static_cast<bool>(primitive_); }
+  // Of work of so many seconds on one thread: `make` makes the same for one thread, for when others come late
+  // (support/waking.h), or nothing. Only where the result does not depend on threads.
+  void allow_serial(double seconds, std::function<dnnl::primitive()> make);
   void bind(int argument, const Desc& desc, const void* data);
   void run();
 
@@ -75,6 +79,9 @@ class Call {
   };
   dnnl::primitive primitive_;
   bool serial_ = false;
+  double seconds_ = 0;
+  std::function<dnnl::primitive()> make_serial_;  // until it is asked
+  dnnl::primitive for_one_;
   std::vector<Argument> arguments_;
   std::vector<dnnl_exec_arg_t> raw_;
 };
@@ -233,6 +240,17 @@ auto choose(Make&& make, std::int64_t output_channels) {
   }
   return starts(next, "jit") && std::string_view(next.impl_info_str()).ends_with(":avx2") ? next : first;
 }
+
+// A primitive in place of another: the same code, memory alike.
+template <typename PrimitiveDesc>
+bool is_alike(const PrimitiveDesc& a, const PrimitiveDesc& b) {
+  return std::string_view(a.impl_info_str()) == b.impl_info_str() && a.src_desc() == b.src_desc() &&
+         a.weights_desc() == b.weights_desc() && a.dst_desc() == b.dst_desc() &&
+         b.scratchpad_desc().get_size() <= a.scratchpad_desc().get_size();
+}
+
+// The seconds that so many operations take on one thread, roughly.
+inline double seconds_of(double operations) { return operations / 60e9; }
 
 // "onednn:jit:avx512_core".
 std::string kernel_name(const dnnl::primitive_desc_base& desc);

@@ -26,9 +26,8 @@ struct Blocks {
     tiles_high = (shape.out_height + produced - 1) / produced;
     tiles_wide = (shape.out_width + produced - 1) / produced;
     tiles = shape.batch * tiles_high * tiles_wide;
-    // Small enough for a second-level cache of half a megabyte where the channels are few; more rows for each reading of
-    // the weights where they are many.
-    const std::int64_t most = 24;
+    // Near the first-level cache where the channels are few, more rows for each reading of the weights where they are many.
+    const std::int64_t most = shape.in_channels + shape.out_channels <= 64 ? 12 : 24;
     const std::int64_t workers = threads();
     count = (tiles + most - 1) / most;
     count = std::min((count + workers - 1) / workers * workers, tiles);

@@ -355,6 +355,37 @@ TEST_CASE("onednn: MatMul and Gemm agree with the reference") {
   }
 }
 
+TEST_CASE("onednn: convolutions and products give the same bytes on any number of threads") {
+  Random random(31);
+  for (int round = 0; round < 6; ++round) {
+    Model model = empty_model();
+    Graph& graph = *model.graph;
+    std::vector<ir::NamedDatum> feed;
+    // Past the size below which everything runs on one thread.
+    const std::int64_t channels = 8 * between(random, 6, 12), size = between(random, 20, 40);
+    Value* x = input(model, feed, "x", normal(random, {1, channels, size, size}));
+    const std::int64_t kernel = round % 2 == 0 ? 1 : 5;
+    ir::Node& conv =
+        graph.insert("Conv", {x, graph.add_initializer("w", normal(random, {channels, channels, kernel, kernel}))}, 1);
+    conv.set_attribute("pads", std::vector<std::int64_t>(4, kernel / 2));
+    graph.add_output(conv.output(0));
+    Value* rows = input(model, feed, "rows", normal(random, {between(random, 30, 90), 384}));
+    Value* product =
+        graph.insert("MatMul", {rows, graph.add_initializer("m", normal(random, {384, 520}))}, 1).output(0);
+    graph.add_output(product);
+    std::vector<std::vector<ir::Datum>> results;
+    for (const int count : {1, 2, 3}) {
+      set_threads(count);
+      results.push_back(Session(model).run(feed));
+    }
+    for (const auto& each : results) {
+      for (std::size_t i = 0; i < each.size(); ++i)
+        CHECK(each[i].tensor()->to_floats() == results[0][i].tensor()->to_floats());
+    }
+  }
+  set_threads(0);
+}
+
 TEST_CASE("onednn: values between convolutions stay in their layout") {
   Random random(5);
   Model model = empty_model();
