@@ -28,15 +28,18 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// How late the last thread came to parallel loops, a moving average; and when that was measured last, in seconds since the
-// first look at the clock.
+// How long the caller waited for the last thread at the end of parallel loops, an average that rises fast and falls slowly,
+// since waits are rare and long where others use the machine; and when that was measured last, in seconds since the first
+// look at the clock.
 std::atomic<float> lateness{0};
 std::atomic<double> measured{-1};
 const Clock::time_point clock_start = Clock::now();
 
 void measure(double late) {
   const float old = lateness.load(std::memory_order_relaxed);
-  lateness.store(0.5F * old + 0.5F * static_cast<float>(late), std::memory_order_relaxed);
+  const auto sample = static_cast<float>(late);
+  const float weight = sample > old ? 0.5F : 0.1F;
+  lateness.store(old + weight * (sample - old), std::memory_order_relaxed);
   measured.store(seconds_since(clock_start), std::memory_order_relaxed);
 }
 
@@ -69,20 +72,18 @@ void parallel_for(std::int64_t count, std::int64_t grain, const std::function<vo
     const std::int64_t ranges = (count - 1) / length + 1;
     std::exception_ptr error;
     std::atomic<bool> failed{false};
-    std::atomic<float> latest{0};
-    const auto start = Clock::now();
+    auto finished = Clock::now();  // the caller's range
 #pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(ranges))
     for (std::int64_t range = 0; range < ranges; ++range) {
-      const auto late = static_cast<float>(seconds_since(start));
-      if (late > latest.load(std::memory_order_relaxed)) latest.store(late, std::memory_order_relaxed);
       if (failed.load(std::memory_order_relaxed)) continue;
       try {
         body(range * length, std::min(count, range * length + length));
       } catch (...) {
         if (!failed.exchange(true)) error = std::current_exception();
       }
+      if (range == 0) finished = Clock::now();  // schedule(static, 1): the calling thread has the first one
     }
-    measure(static_cast<double>(latest.load(std::memory_order_relaxed)));
+    measure(seconds_since(finished));
     if (error) std::rethrow_exception(error);
     return;
   }

@@ -146,9 +146,9 @@ void BlockedLayout::unpack(const std::byte* from, std::byte* to) const {
   guarded([&] { reorder(desc_, from, row_major(desc_.get_dims(), desc_.get_data_type()), to); });
 }
 
-// 8 million operations, or half a megabyte, are twice those 50 microseconds.
+// 8 million operations, or 2 megabytes, are twice those 50 microseconds.
 Workers Workers::for_operations(double count) { return Workers(count < 8e6); }
-Workers Workers::for_bytes(double count) { return Workers(count < 512e3); }
+Workers Workers::for_bytes(double count) { return Workers(count < 2e6); }
 
 Workers::Workers(bool serial) : serial_(serial && !in_serial && threads() > 1) {
   if (!serial_) return;
