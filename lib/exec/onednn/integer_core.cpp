@@ -171,29 +171,27 @@ HONE_AVX2 void fill_rows_avx2(const std::byte* matrix, const std::int16_t* zeros
   }
 }
 
-// 16 codes of a row.
-template <bool Signed>
-HONE_AVX2_INLINE __m128i codes_of(const std::int32_t* sums, const Requantization& by, std::int64_t first) {
-  const float low = static_cast<float>((Signed ? -128 : 0) - by.zero),
-              high = static_cast<float>((Signed ? 127 : 255) - by.zero);
-  __m256i parts[2];
-  for (int half = 0; half < 2; ++half) {
-    __m256i sum = load(sums + 8 * half);
-    if (by.addend) sum = _mm256_add_epi32(sum, load(by.addend + first + 8 * half));
-    __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(by.factor + first + 8 * half));
-    value = _mm256_max_ps(_mm256_min_ps(value, _mm256_set1_ps(high)), _mm256_set1_ps(low));
-    parts[half] = _mm256_add_epi32(_mm256_cvtps_epi32(value), _mm256_set1_epi32(by.zero));
-  }
-  const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(parts[0], parts[1]), 0xD8);
-  const __m128i low_half = _mm256_castsi256_si128(words), high_half = _mm256_extracti128_si256(words, 1);
-  return Signed ? _mm_packs_epi16(low_half, high_half) : _mm_packus_epi16(low_half, high_half);
-}
-
 template <bool Signed>
 HONE_AVX2 void finish_codes(const std::int32_t* sums, std::int64_t rows, std::int64_t columns, const Requantization& by,
                             std::int64_t first, std::byte* to, std::int64_t step) {
+  const __m256 low = _mm256_set1_ps(static_cast<float>((Signed ? -128 : 0) - by.zero)),
+               high = _mm256_set1_ps(static_cast<float>((Signed ? 127 : 255) - by.zero));
+  const __m256i zero = _mm256_set1_epi32(by.zero), none = _mm256_setzero_si256();
+  // Read once: as far as the compiler knows, the codes may be written over them.
+  const __m256 factor[2] = {_mm256_loadu_ps(by.factor + first), _mm256_loadu_ps(by.factor + first + 8)};
+  const __m256i addend[2] = {by.addend ? load(by.addend + first) : none,
+                             by.addend ? load(by.addend + first + 8) : none};
   for (std::int64_t r = 0; r < rows; ++r, to += step, sums += panel_columns) {
-    const __m128i codes = codes_of<Signed>(sums, by, first);
+    __m256 left = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_add_epi32(load(sums), addend[0])), factor[0]);
+    __m256 right = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_add_epi32(load(sums + 8), addend[1])), factor[1]);
+    left = _mm256_max_ps(_mm256_min_ps(left, high), low);
+    right = _mm256_max_ps(_mm256_min_ps(right, high), low);
+    const __m256i words =
+        _mm256_permute4x64_epi64(_mm256_packs_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(left), zero),
+                                                    _mm256_add_epi32(_mm256_cvtps_epi32(right), zero)),
+                                 0xD8);
+    const __m128i low_half = _mm256_castsi256_si128(words), high_half = _mm256_extracti128_si256(words, 1);
+    const __m128i codes = Signed ? _mm_packs_epi16(low_half, high_half) : _mm_packus_epi16(low_half, high_half);
     if (columns == panel_columns) {
       _mm_storeu_si128(reinterpret_cast<__m128i*>(to), codes);
     } else {
