@@ -410,9 +410,7 @@ FusedTail read_tail(const ir::Node& node) {
 void fuse(PrivateGraph& graph, const std::vector<std::string>& keep) {
   std::unordered_set<const ir::Value*> kept;
   for (const std::string& name : keep) kept.insert(graph.find(name));
-  std::vector<ir::Graph*> graphs;  // first all of them: fallbacks are graphs, too
-  ir::for_each_graph(graph.graph(), [&](ir::Graph& each) { graphs.push_back(&each); });
-  for (ir::Graph* each : graphs) {
+  for (ir::Graph* each : graph.running_graphs()) {
     // From the end: of two convolutions that are added, the later one takes the sum.
     std::vector<ir::Node*> roots;
     for (ir::Node& node : each->nodes()) {

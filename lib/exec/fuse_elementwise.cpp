@@ -309,13 +309,7 @@ std::vector<Instruction> read_program(const ir::Node& node) {
 void fuse_elementwise(PrivateGraph& graph, const std::vector<std::string>& keep) {
   Values kept;
   for (const std::string& name : keep) kept.insert(graph.find(name));
-  std::vector<ir::Graph*> graphs;
-  ir::for_each_graph(graph.graph(), [&](ir::Graph& each) {
-    const ir::Graph* outer = &each;
-    while (outer->parent_node() && outer->parent_node()->domain() != fused_domain) outer = outer->parent_graph();
-    if (!outer->parent_node()) graphs.push_back(&each);  // no fallback
-  });
-  for (ir::Graph* each : graphs) {
+  for (ir::Graph* each : graph.running_graphs()) {
     const Values floats = float_values(*each);
     // From the end: a group grows towards what it reads. Nodes that a group took are gone when their turn would come.
     for (ir::Node* node = each->last(); node;) {

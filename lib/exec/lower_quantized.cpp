@@ -315,8 +315,7 @@ void Lowering::sweep(ir::Graph& graph) {
 }
 
 void Lowering::run() {
-  std::vector<ir::Graph*> graphs;
-  ir::for_each_graph(graph_.graph(), [&](ir::Graph& each) { graphs.push_back(&each); });
+  const std::vector<ir::Graph*> graphs = graph_.running_graphs();
   bool any = false;
   for (ir::Graph* each : graphs) {
     std::vector<ir::Node*> nodes;

@@ -188,6 +188,18 @@ void PrivateGraph::inherit(ir::Node& node, const ir::Node& from) {
   originals_[&node] = &original(from);
 }
 
+std::vector<ir::Graph*> PrivateGraph::running_graphs() {
+  std::vector<ir::Graph*> graphs;
+  ir::for_each_graph(*graph_, [&](ir::Graph& each) {
+    const ir::Graph* outer = &each;
+    for (const ir::Node* parent; (parent = outer->parent_node()); outer = outer->parent_graph()) {
+      if (!parent->is("If") && !parent->is("Loop") && !parent->is("Scan")) return;
+    }
+    graphs.push_back(&each);
+  });
+  return graphs;
+}
+
 void PrivateGraph::inline_functions() {
   if (model_.functions.empty()) return;
   const std::function<void(ir::Graph&)> visit = [&](ir::Graph& graph) {

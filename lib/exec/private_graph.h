@@ -43,6 +43,11 @@ class PrivateGraph {
   // `from` is gone, `to` carries its value now.
   void redirect(const std::string& from, const std::string& to) { aliases_[from] = to; }
 
+  // The graph, and the bodies of If, Loop and Scan in it: what the engine runs itself and may put operators of its own into.
+  // Other bodies (of SequenceMap, FlexAttention, fused nodes) are left out: functions that are made of them know the
+  // operators of the model only.
+  std::vector<ir::Graph*> running_graphs();
+
  private:
   void inline_functions();
   void inline_call(ir::Node& call, const ir::Function& function);

@@ -29,6 +29,18 @@ TEST_CASE("control flow: If runs one branch, which sees outer values") {
   }
 }
 
+TEST_CASE("control flow: bodies that become part of a function keep the model's operators") {
+  const ir::Model m = model(R"(
+    g (float[2] a, float[3] b) => (float[5] y) {
+      s = SequenceConstruct(a, b)
+      m = SequenceMap(s) <body = f (float[n] x) => (float[n] z) { t = Neg(x) u = Mul(t, x) z = Add(u, x) }>
+      y = ConcatFromSequence <axis = 0> (m)
+    })");
+  Session session(m);
+  CHECK(values(session.run({{"a", floats({2}, {1, 2})}, {"b", floats({3}, {3, 4, 5})}})[0]) ==
+        Values{0, -2, -6, -12, -20});
+}
+
 TEST_CASE("control flow: Loop carries values, stacks outputs and stops") {
   const ir::Model m = model(R"(
     g (int64 n, float[2] x, float limit) => (float[2] last, float[k,2] all, int64[k] trips) <bool yes = {1}, int64 one = {1}> {
