@@ -190,7 +190,7 @@ Status push_down(ir::Node& node, PassContext& context) {
 
 Status through_reduce(ir::Node& reduce, PassContext& context) {
   rewrite::Rewriter& rewriter = context.rewriter;
-  const ir::Node* transpose = rewrite::sole_producer(reduce.input(0), "Transpose");
+  ir::Node* transpose = rewrite::sole_producer(reduce.input(0), "Transpose");
   if (!transpose) return rewriter.decline(reduce, "no Transpose of its own before it");
   const auto perm = permutation(*transpose);
   const auto axes = reduced_axes(reduce);
@@ -208,12 +208,16 @@ Status through_reduce(ir::Node& reduce, PassContext& context) {
     }
   }
   std::sort(moved.begin(), moved.end());
-  if (reduce.has_attribute("axes")) {
-    rewriter.set_attribute(reduce, "axes", std::move(moved));
-  } else if (reduce.input(1)) {
+  // The first of two edits goes past the rewriter: it would infer the type of the new axes over the old input, whose numbers
+  // would not give way to symbols afterwards.
+  if (reduce.input(1)) {
+    reduce.set_input(0, transpose->input(0));
     rewriter.set_input(reduce, 1, &rewriter.constant_ints(reduce, moved, reduce.input(1)->name()));
+    rewriter.erase(*transpose);
+  } else {
+    if (reduce.has_attribute("axes")) reduce.set_attribute("axes", std::move(moved));
+    rewriter.set_input(reduce, 0, transpose->input(0));
   }
-  rewriter.set_input(reduce, 0, transpose->input(0));
   return Status::changed;
 }
 
