@@ -6,14 +6,13 @@
 #include <string_view>
 
 #include "exec/lowering.h"
+#include "exec/reference/quantization.h"
 
 namespace hone::exec {
 
 using ir::ElementType;
 
 namespace {
-
-bool is_code(ElementType type) { return type == ElementType::int8 || type == ElementType::uint8; }
 
 bool is_quantizing(const ir::Node* node, std::string_view op_type) {
   return node && node->op_type() == op_type && (node->domain().empty() || node->domain() == "com.microsoft") &&

@@ -13,7 +13,6 @@
 
 #ifdef HONE_ONEDNN
 #include "exec/onednn/avx2.h"
-#include "exec/onednn/integer_core.h"
 #endif
 
 namespace hone::exec {
@@ -153,9 +152,10 @@ struct Session::State {
     if (!options.reference) {
       std::vector<std::string> keep = observed;
       keep.insert(keep.end(), options.extra_outputs.begin(), options.extra_outputs.end());
-      if (onednn::has_integer_kernels()) lower_quantized(*copy, keep);
+      const bool own_kernels = onednn::has_avx2();
+      if (own_kernels) lower_quantized(*copy, keep);
       fuse(*copy, keep);
-      if (onednn::has_avx2()) fuse_elementwise(*copy, keep);
+      if (own_kernels) fuse_elementwise(*copy, keep);
     }
 #endif
     program = std::make_unique<Program>(std::move(copy), std::move(settings));

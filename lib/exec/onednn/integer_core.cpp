@@ -1,15 +1,12 @@
 #include "exec/onednn/integer_core.h"
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cstring>
 
+#include "exec/onednn/avx2.h"
+
 namespace hone::exec::onednn {
 namespace {
-
-#define HONE_AVX2 __attribute__((target("avx2,fma")))
-#define HONE_AVX2_INLINE __attribute__((target("avx2,fma"), always_inline)) inline
 
 // One row and two registers of columns. Accumulators are variables of their own: of an array, GCC 12 keeps a part in memory.
 #define HONE_ROW(n)                                                                \
@@ -219,8 +216,6 @@ HONE_AVX2 void finish_floats(const std::int32_t* sums, std::int64_t rows, std::i
 }
 
 }  // namespace
-
-bool has_integer_kernels() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 IntegerPanels::IntegerPanels(std::int64_t segments, std::int64_t length, std::int64_t columns, std::byte* memory)
     : segments_(segments), length_(length), pairs_((length + 1) / 2), columns_(columns) {

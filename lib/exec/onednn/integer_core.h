@@ -12,7 +12,7 @@
 // Rows of the left factor are read through pointers and offsets, so that a convolution needs no matrix of patches. The
 // right factor lies in panels of 16 columns.
 //
-// Not here: sums that pass 32 bits wrap.
+// All of it runs only where has_avx2() says so. Not here: sums that pass 32 bits wrap.
 #pragma once
 
 #include <algorithm>
@@ -27,9 +27,6 @@
 #include "hone/support/buffer.h"
 
 namespace hone::exec::onednn {
-
-// Whether this CPU runs them.
-bool has_integer_kernels();
 
 inline constexpr std::string_view integer_kernel_name = "integer:avx2";
 inline constexpr std::int64_t panel_columns = 16, tile_rows = 6;
@@ -218,12 +215,12 @@ inline std::size_t whole_panels(std::int64_t columns) {
   return static_cast<std::size_t>((columns + panel_columns - 1) / panel_columns * panel_columns);
 }
 
-// The codes of DynamicQuantizeLinear.
-struct DynamicStep {
+struct QuantizationStep {
   float scale = 1;
   std::int32_t zero = 0;
 };
-DynamicStep quantize_dynamically(Context& context, const float* from, std::int64_t count, std::uint8_t* to);
+// The codes of DynamicQuantizeLinear.
+QuantizationStep quantize_dynamically(Context& context, const float* from, std::int64_t count, std::uint8_t* to);
 
 // One int8 or uint8 of an array; 0 for an absent input.
 std::int32_t zero_point(Context& context, std::size_t index);

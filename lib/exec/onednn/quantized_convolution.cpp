@@ -5,9 +5,11 @@
 // Given back to the reference kernel: more dimensions, weights that change, empty tensors, what is not valid.
 #include <cstring>
 
+#include "exec/onednn/avx2.h"
 #include "exec/onednn/channels_last.h"
 #include "exec/onednn/families.h"
 #include "exec/onednn/integer_core.h"
+#include "exec/reference/quantization.h"
 #include "exec/reference/window.h"
 #include "hone/ir/dimension.h"
 #include "hone/support/threads.h"
@@ -21,8 +23,6 @@ using ir::ElementType;
 constexpr std::int64_t tile_bytes = 128 << 10;
 // Products a thread must have to be worth waking.
 constexpr std::int64_t thread_products = 1 << 20;
-
-bool is_code(ElementType type) { return type == ElementType::int8 || type == ElementType::uint8; }
 
 class QuantizedConvolution final : public Kernel {
  public:
@@ -466,7 +466,7 @@ class QuantizedConvolution final : public Kernel {
  public:
   // Null: not for this kernel.
   static std::unique_ptr<Kernel> make(const KernelInfo& info, bool linear) {
-    if (!has_integer_kernels()) return nullptr;
+    if (!has_avx2()) return nullptr;
     auto kernel = std::make_unique<QuantizedConvolution>(info, linear);
     const ir::Tensor *weights = kernel->weights_, *zero = kernel->weight_zero_;
     if (!weights || !is_code(weights->type()) || weights->rank() < 3 || weights->rank() > 4) return nullptr;

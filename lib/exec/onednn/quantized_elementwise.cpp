@@ -2,14 +2,13 @@
 // QLinearSigmoid and QLinearLeakyRelu, on int8 and uint8, in the memory order that their input has.
 //
 // Given back to the reference kernel: scales by axis or block, other types, operands of different shapes.
-#include <immintrin.h>
-
 #include <cmath>
 #include <cstring>
 
+#include "exec/onednn/avx2.h"
 #include "exec/onednn/channels_last.h"
 #include "exec/onednn/families.h"
-#include "exec/onednn/integer_core.h"
+#include "exec/onednn/integer_kernel.h"
 #include "exec/reference/quantization.h"
 #include "hone/support/threads.h"
 
@@ -17,11 +16,6 @@ namespace hone::exec::onednn {
 namespace {
 
 using ir::ElementType;
-
-#define HONE_AVX2 __attribute__((target("avx2,fma")))
-#define HONE_AVX2_INLINE __attribute__((target("avx2,fma"), always_inline)) inline
-
-bool is_code(ElementType type) { return type == ElementType::int8 || type == ElementType::uint8; }
 
 // Elements of which a thread takes at least so many.
 constexpr std::int64_t grain = 1 << 15;
@@ -127,29 +121,6 @@ HONE_AVX2 void find_range(const float* from, std::int64_t count, float& low, flo
   }
 }
 
-template <typename F>
-void in_type(ElementType type, F&& f) {
-  if (type == ElementType::int8) {
-    f.template operator()<std::int8_t>();
-  } else {
-    f.template operator()<std::uint8_t>();
-  }
-}
-
-// The one float32 of an input.
-std::optional<float> scale_at(Context& context, std::size_t index) {
-  const Array& array = context.input(index);
-  if (array.type != ElementType::float32 || array.count() != 1) return std::nullopt;
-  return *array.as<float>();
-}
-
-// Whether input `index`, if there, is one zero point of `type`.
-bool has_zero_of(Context& context, std::size_t index, ElementType type) {
-  if (!context.has_input(index)) return true;
-  const Array& array = context.input(index);
-  return array.type == type && array.count() == 1;
-}
-
 // An input in its own memory where that is row-major or channels-last, row-major otherwise.
 const Array& in_order(Context& context, std::size_t index) {
   const Array& raw = context.raw_input(index);
@@ -159,43 +130,25 @@ std::shared_ptr<const Layout> layout_like(const Array& array, ElementType type) 
   return array.layout ? channels_last_layout(array.dims, type) : nullptr;
 }
 
-class Elementwise : public Kernel {
+class Quantize final : public IntegerKernel {
  public:
-  explicit Elementwise(const KernelInfo& info) : fallback_(info) {}
-  std::string name() const override { return name_; }
-  void run(Context& context) override {
-    const bool ran = compute(context);
-    name_ = ran ? std::string(integer_kernel_name) : "reference";
-    if (!ran) fallback_.run(context);
-  }
-
- protected:
-  virtual bool compute(Context& context) = 0;  // false: nothing is done
-
- private:
-  Fallback fallback_;
-  std::string name_ = std::string(integer_kernel_name);
-};
-
-class Quantize final : public Elementwise {
- public:
-  explicit Quantize(const KernelInfo& info) : Elementwise(info) { type_ = info.node.int_or("output_dtype", 0); }
+  explicit Quantize(const KernelInfo& info) : IntegerKernel(info) { type_ = info.node.int_or("output_dtype", 0); }
 
  protected:
   bool compute(Context& context) override {
-    const auto scale = scale_at(context, 1);
     ElementType type = type_ != 0 ? static_cast<ElementType>(type_) : ElementType::uint8;
     if (type_ == 0 && context.has_input(2)) type = context.input(2).type;
-    if (!scale || !is_code(type) || !has_zero_of(context, 2, type)) return false;
+    if (!is_code(type)) return false;
+    const auto step = step_at(context, 1, type);
+    if (!step) return false;
     if (context.raw_input(0).type != ElementType::float32) return false;
     const Array& in = in_order(context, 0);
-    const std::int32_t zero = zero_point(context, 2);
     const std::int64_t count = in.count();
     const auto* from = in.as<float>();
     Array& out = output_in(context, 0, type, ir::Dims(in.dims), layout_like(in, type));
-    in_type(type, [&]<typename T>() {
+    in_code_type(type, [&]<typename T>() {
       parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
-        quantize(from + begin, end - begin, *scale, zero, out.as<T>() + begin);
+        quantize(from + begin, end - begin, step->scale, step->zero, out.as<T>() + begin);
       });
     });
     return true;
@@ -205,40 +158,40 @@ class Quantize final : public Elementwise {
   std::int64_t type_ = 0;
 };
 
-class Dequantize final : public Elementwise {
+class Dequantize final : public IntegerKernel {
  public:
-  using Elementwise::Elementwise;
+  using IntegerKernel::IntegerKernel;
 
  protected:
   bool compute(Context& context) override {
     const ElementType type = context.raw_input(0).type;
-    if (!is_code(type) || !has_zero_of(context, 2, type)) return false;
-    const auto scale = scale_at(context, 1);
-    if (!scale) return false;
+    if (!is_code(type)) return false;
+    const auto step = step_at(context, 1, type);
+    if (!step) return false;
     const Array& in = in_order(context, 0);
-    const std::int32_t zero = zero_point(context, 2);
     const std::int64_t count = in.count();
     const std::byte* from = in.data;
     Array& out = output_in(context, 0, ElementType::float32, ir::Dims(in.dims), layout_like(in, ElementType::float32));
-    in_type(type, [&]<typename T>() {
+    in_code_type(type, [&]<typename T>() {
       parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
-        dequantize(reinterpret_cast<const T*>(from) + begin, end - begin, *scale, zero, out.as<float>() + begin);
+        dequantize(reinterpret_cast<const T*>(from) + begin, end - begin, step->scale, step->zero,
+                   out.as<float>() + begin);
       });
     });
     return true;
   }
 };
 
-class DynamicQuantize final : public Elementwise {
+class DynamicQuantize final : public IntegerKernel {
  public:
-  using Elementwise::Elementwise;
+  using IntegerKernel::IntegerKernel;
 
  protected:
   bool compute(Context& context) override {
     const Array& in = context.input(0);
     if (in.type != ElementType::float32) return false;
     Array& out = context.output(0, ElementType::uint8, ir::Dims(in.dims));
-    const DynamicStep step = quantize_dynamically(context, in.as<float>(), in.count(), out.as<std::uint8_t>());
+    const QuantizationStep step = quantize_dynamically(context, in.as<float>(), in.count(), out.as<std::uint8_t>());
     *context.output(1, ElementType::float32, {}).as<float>() = step.scale;
     *context.output(2, ElementType::uint8, {}).as<std::uint8_t>() = static_cast<std::uint8_t>(step.zero);
     return true;
@@ -246,24 +199,24 @@ class DynamicQuantize final : public Elementwise {
 };
 
 template <bool product_of>
-class Binary final : public Elementwise {
+class Binary final : public IntegerKernel {
  public:
-  using Elementwise::Elementwise;
+  using IntegerKernel::IntegerKernel;
 
  protected:
   bool compute(Context& context) override {
     const Array &left = context.raw_input(0), &right = context.raw_input(3);
     const ElementType type = left.type;
     if (!is_code(type) || right.type != type || left.dims != right.dims) return false;
-    for (const std::size_t i : {2, 5, 7}) {
-      if (!has_zero_of(context, i, type)) return false;
-    }
-    const auto a_scale = scale_at(context, 1), b_scale = scale_at(context, 4), scale = scale_at(context, 6);
-    if (!a_scale || !b_scale || !scale) return false;
+    const auto of_left = step_at(context, 1, type), of_right = step_at(context, 4, type),
+               of_out = step_at(context, 6, type);
+    if (!of_left || !of_right || !of_out) return false;
+    const auto [a_scale, a_zero] = *of_left;
+    const auto [b_scale, b_zero] = *of_right;
+    const auto [scale, zero] = *of_out;
     const bool a_last = left.layout && is_channels_last(left), b_last = right.layout && is_channels_last(right);
     const bool last = a_last || b_last;  // the other follows
     const Array &a = last ? left : context.input(0), &b = last ? right : context.input(3);
-    const std::int32_t a_zero = zero_point(context, 2), b_zero = zero_point(context, 5), zero = zero_point(context, 7);
     const std::int64_t count = a.count();
     const ir::Dims dims = a.dims;
     const std::shared_ptr<const Layout> layout = a_last ? a.layout : b_last ? b.layout : nullptr;
@@ -273,14 +226,14 @@ class Binary final : public Elementwise {
     const std::byte *from = data(a), *other = data(b);
     Array& out = layout ? context.output_over_with_layout(0, a_last ? 0 : 3, type, dims, layout)
                         : context.output_over(0, 0, type, dims);
-    in_type(type, [&]<typename T>() {
+    in_code_type(type, [&]<typename T>() {
       parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
         const T *x = reinterpret_cast<const T*>(from) + begin, *y = reinterpret_cast<const T*>(other) + begin;
         T* to = out.as<T>() + begin;
         if constexpr (product_of) {
-          multiply_codes(x, a_zero, y, b_zero, end - begin, *a_scale * *b_scale / *scale, zero, to);
+          multiply_codes(x, a_zero, y, b_zero, end - begin, a_scale * b_scale / scale, zero, to);
         } else {
-          const float of_a = *a_scale / *scale, of_b = *b_scale / *scale;
+          const float of_a = a_scale / scale, of_b = b_scale / scale;
           const float rest = -(of_a * static_cast<float>(a_zero) + of_b * static_cast<float>(b_zero));
           add_codes(x, y, end - begin, of_a, of_b, rest, zero, to);
         }
@@ -292,23 +245,23 @@ class Binary final : public Elementwise {
 
 // A function of each element: one result for each of the 256 codes.
 template <float (*F)(float x, float alpha)>
-class ByTable final : public Elementwise {
+class ByTable final : public IntegerKernel {
  public:
-  explicit ByTable(const KernelInfo& info) : Elementwise(info), alpha_(info.node.float_or("alpha", 0.01F)) {}
+  explicit ByTable(const KernelInfo& info) : IntegerKernel(info), alpha_(info.node.float_or("alpha", 0.01F)) {}
 
  protected:
   bool compute(Context& context) override {
     const ElementType type = context.raw_input(0).type;
-    if (!is_code(type) || !has_zero_of(context, 2, type) || !has_zero_of(context, 4, type)) return false;
-    const auto of_x = scale_at(context, 1), of_y = scale_at(context, 3);
+    if (!is_code(type)) return false;
+    const auto of_x = step_at(context, 1, type), of_y = step_at(context, 3, type);
     if (!of_x || !of_y) return false;
     const Array& in = in_order(context, 0);
-    const std::int32_t x_zero = zero_point(context, 2), y_zero = zero_point(context, 4);
     const IntegerRange range = quantized_range(type);
     std::array<std::uint8_t, 256> table;  // by the bits of a code
     for (std::int32_t code = range.low; code <= range.high; ++code) {
-      const float value = F(static_cast<float>(code - x_zero) * *of_x, alpha_);
-      table[static_cast<std::uint8_t>(code)] = static_cast<std::uint8_t>(quantized(value / *of_y, y_zero, range));
+      const float value = F(static_cast<float>(code - of_x->zero) * of_x->scale, alpha_);
+      table[static_cast<std::uint8_t>(code)] =
+          static_cast<std::uint8_t>(quantized(value / of_y->scale, of_y->zero, range));
     }
     const std::int64_t count = in.count();
     const auto* from = in.as<std::uint8_t>();
@@ -328,7 +281,7 @@ float leaky_relu(float x, float alpha) { return x < 0 ? alpha * x : x; }
 
 template <typename K>
 std::unique_ptr<Kernel> make_elementwise(const KernelInfo& info) {
-  if (!has_integer_kernels()) return nullptr;
+  if (!has_avx2()) return nullptr;
   if (info.node.int_or("block_size", 0) != 0 || info.node.int_or("precision", 1) != 1) return nullptr;
   // DequantizeLinear's output_dtype; QuantizeLinear's is read by its kernel.
   if (info.node.op_type() == "DequantizeLinear" && info.node.int_or("output_dtype", 1) != 1) return nullptr;
@@ -351,7 +304,7 @@ constexpr KernelEntry entries[] = {
 
 }  // namespace
 
-DynamicStep quantize_dynamically(Context& context, const float* from, std::int64_t count, std::uint8_t* to) {
+QuantizationStep quantize_dynamically(Context& context, const float* from, std::int64_t count, std::uint8_t* to) {
   const std::int64_t parts = (count + grain - 1) / grain;
   auto* ends = reinterpret_cast<float*>(context.scratch(static_cast<std::uint64_t>(parts) * 2 * sizeof(float)));
   parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -363,7 +316,7 @@ DynamicStep quantize_dynamically(Context& context, const float* from, std::int64
     low = std::min(low, ends[2 * i]);
     high = std::max(high, ends[2 * i + 1]);
   }
-  DynamicStep step;
+  QuantizationStep step;
   step.scale = (high == low ? 1.0F : high - low) / 255.0F;
   step.zero = quantized(-low / step.scale, 0, {0, 255});
   parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {

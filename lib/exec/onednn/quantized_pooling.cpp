@@ -3,15 +3,14 @@
 //
 // Given back to the reference kernel: three spatial dimensions, MaxPool's indices, ceil_mode, column-major storage,
 // channels_last as an attribute, other axes of Concat.
-#include <immintrin.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
 
+#include "exec/onednn/avx2.h"
 #include "exec/onednn/channels_last.h"
 #include "exec/onednn/families.h"
-#include "exec/onednn/integer_core.h"
+#include "exec/onednn/integer_kernel.h"
 #include "exec/reference/quantization.h"
 #include "exec/reference/window.h"
 #include "hone/ir/dimension.h"
@@ -21,10 +20,6 @@ namespace hone::exec::onednn {
 namespace {
 
 using ir::ElementType;
-
-#define HONE_AVX2 __attribute__((target("avx2,fma")))
-
-bool is_code(ElementType type) { return type == ElementType::int8 || type == ElementType::uint8; }
 
 template <typename T>
 HONE_AVX2 void largest(const T* from, std::int64_t count, T* to) {
@@ -56,43 +51,18 @@ HONE_AVX2 void finish_mean(const std::int32_t* sums, std::int64_t count, std::in
     to[c] = static_cast<T>(quantized(static_cast<float>(sums[c] - less) * factor, zero, range));
 }
 
-template <typename F>
-void in_type(ElementType type, F&& f) {
-  if (type == ElementType::int8) {
-    f.template operator()<std::int8_t>();
-  } else {
-    f.template operator()<std::uint8_t>();
-  }
-}
-
-// The scale and zero point at inputs `index` and `index` + 1; nullopt where they are not one each.
-struct Step {
-  float scale = 1;
-  std::int32_t zero = 0;
-};
-std::optional<Step> step_at(Context& context, std::size_t index, ElementType type) {
-  const Array& scale = context.input(index);
-  if (scale.type != ElementType::float32 || scale.count() != 1) return std::nullopt;
-  if (context.has_input(index + 1)) {
-    const Array& zero = context.input(index + 1);
-    if (zero.type != type || zero.count() != 1) return std::nullopt;
-  }
-  return Step{*scale.as<float>(), zero_point(context, index + 1)};
-}
-
 enum class Kind { max, average, global_average };
 
-class QuantizedPooling final : public Kernel {
+class QuantizedPooling final : public IntegerKernel {
  public:
-  QuantizedPooling(const KernelInfo& info, Kind kind) : fallback_(info), kind_(kind) {
+  QuantizedPooling(const KernelInfo& info, Kind kind) : IntegerKernel(info), kind_(kind) {
     with_padding_ = info.node.int_or("count_include_pad", 0) != 0;
   }
 
-  std::string name() const override { return name_; }
-
-  void run(Context& context) override {
+ protected:
+  bool compute(Context& context) override {
     const Array& x = context.raw_input(0);
-    std::optional<Step> from, to;
+    std::optional<QuantizationStep> from, to;
     bool fits = is_code(x.type) && (x.rank() == 3 || x.rank() == 4) && are_small(x.dims);
     for (std::size_t i = 0; i < x.rank() && fits; ++i) fits = x.dims[i] > 0;
     if (fits && kind_ != Kind::max) {
@@ -100,12 +70,7 @@ class QuantizedPooling final : public Kernel {
       to = step_at(context, 3, x.type);
       fits = from && to;
     }
-    if (!fits) {
-      name_ = "reference";
-      fallback_.run(context);
-      return;
-    }
-    name_ = integer_kernel_name;
+    if (!fits) return false;
     Window window(x.rank() - 2);
     if (kind_ == Kind::global_average) {
       window.in = window.kernel = ir::Dims(x.dims.begin() + 2, x.dims.end());
@@ -122,7 +87,7 @@ class QuantizedPooling final : public Kernel {
     const std::int64_t workers = std::min<std::int64_t>(images * window.out_size(), threads());
     auto* sums = reinterpret_cast<std::int32_t*>(context.scratch(static_cast<std::uint64_t>(workers * channels) * 4));
     Array& out = output_in(context, 0, type, dims, channels_last_layout(dims, type));
-    in_type(type, [&]<typename T>() {
+    in_code_type(type, [&]<typename T>() {
       const auto* codes = reinterpret_cast<const T*>(image);
       const std::int64_t places = images * window.out_size();
       parallel_for(workers, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -135,12 +100,14 @@ class QuantizedPooling final : public Kernel {
         }
       });
     });
+    return true;
   }
 
  private:
   template <typename T>
   void pool(const Window& window, const T* image, std::int64_t channels, std::int64_t place,
-            const std::optional<Step>& from, const std::optional<Step>& to, std::int32_t* sums, T* out) const {
+            const std::optional<QuantizationStep>& from, const std::optional<QuantizationStep>& to, std::int32_t* sums,
+            T* out) const {
     const std::size_t last = window.rank - 1;
     const bool flat = window.rank == 1;
     const std::int64_t row = flat ? 0 : place / window.out[1], column = flat ? place : place % window.out[1];
@@ -172,37 +139,17 @@ class QuantizedPooling final : public Kernel {
     finish_mean(sums, channels, static_cast<std::int32_t>(seen) * from->zero, factor, to->zero, out);
   }
 
-  Fallback fallback_;
   Kind kind_;
   bool with_padding_ = false;
-  std::string name_ = std::string(integer_kernel_name);
 };
 
 // Pairs of a tensor, its scale and its zero point, from input 2 on.
-class QuantizedConcat final : public Kernel {
+class QuantizedConcat final : public IntegerKernel {
  public:
-  explicit QuantizedConcat(const KernelInfo& info) : fallback_(info), axis_(info.node.int_or("axis", 0)) {}
+  explicit QuantizedConcat(const KernelInfo& info) : IntegerKernel(info), axis_(info.node.int_or("axis", 0)) {}
 
-  std::string name() const override { return name_; }
-
-  void run(Context& context) override {
-    if (!compute(context)) {
-      name_ = "reference";
-      fallback_.run(context);
-      return;
-    }
-    name_ = integer_kernel_name;
-  }
-
- private:
-  struct Part {
-    const std::byte* data;
-    std::int64_t channels;
-    bool same;
-    std::array<std::uint8_t, 256> table;
-  };
-
-  bool compute(Context& context) const {
+ protected:
+  bool compute(Context& context) override {
     const std::size_t count = context.input_count() / 3;
     if (context.input_count() < 5 || context.input_count() % 3 != 2) return false;
     const Array& first = context.raw_input(2);
@@ -260,14 +207,20 @@ class QuantizedConcat final : public Kernel {
     return true;
   }
 
-  Fallback fallback_;
+ private:
+  struct Part {
+    const std::byte* data;
+    std::int64_t channels;
+    bool same;
+    std::array<std::uint8_t, 256> table;
+  };
+
   std::int64_t axis_;
-  std::string name_ = std::string(integer_kernel_name);
 };
 
 template <Kind kind>
 std::unique_ptr<Kernel> make_pooling(const KernelInfo& info) {
-  if (!has_integer_kernels()) return nullptr;
+  if (!has_avx2()) return nullptr;
   const ir::Node& node = info.node;
   if (kind == Kind::max && !is_code(info.input_type(0))) return nullptr;
   if ((node.output_count() > 1 && node.output(1)) || node.int_or("storage_order", 0) != 0) return nullptr;
@@ -276,7 +229,7 @@ std::unique_ptr<Kernel> make_pooling(const KernelInfo& info) {
 }
 
 std::unique_ptr<Kernel> make_concat(const KernelInfo& info) {
-  return has_integer_kernels() ? std::make_unique<QuantizedConcat>(info) : nullptr;
+  return has_avx2() ? std::make_unique<QuantizedConcat>(info) : nullptr;
 }
 
 constexpr auto last_version = std::numeric_limits<std::int64_t>::max();

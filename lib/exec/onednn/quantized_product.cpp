@@ -6,9 +6,11 @@
 // matrix, right-hand stacks that broadcast, vectors, empty tensors, what is not valid.
 #include <cstring>
 
+#include "exec/onednn/avx2.h"
 #include "exec/onednn/families.h"
 #include "exec/onednn/integer_core.h"
 #include "exec/onednn/runtime.h"
+#include "exec/reference/quantization.h"
 #include "hone/ir/dimension.h"
 #include "hone/support/threads.h"
 
@@ -22,8 +24,6 @@ constexpr std::int64_t tile_bytes = 256 << 10;
 // Products a thread must have to be worth waking.
 constexpr std::int64_t thread_products = 1 << 20;
 constexpr std::size_t none = 99;
-
-bool is_code(ElementType type) { return type == ElementType::int8 || type == ElementType::uint8; }
 
 // Where an operator has its operands.
 struct Signature {
@@ -71,7 +71,7 @@ class QuantizedProduct final : public Kernel {
     if (at_.dynamic) {
       type = ElementType::uint8;
       auto* made = reinterpret_cast<std::uint8_t*>(context.scratch(static_cast<std::uint64_t>(a.count())));
-      const DynamicStep step = quantize_dynamically(context, a.as<float>(), a.count(), made);
+      const QuantizationStep step = quantize_dynamically(context, a.as<float>(), a.count(), made);
       codes = reinterpret_cast<const std::byte*>(made);
       zero = step.zero;
       a_scale = step.scale;
@@ -346,7 +346,7 @@ class QuantizedProduct final : public Kernel {
 
 template <const Signature& at>
 std::unique_ptr<Kernel> make_product(const KernelInfo& info) {
-  if (!has_integer_kernels() || info.node.int_or("transA", 0) != 0) return nullptr;
+  if (!has_avx2() || info.node.int_or("transA", 0) != 0) return nullptr;
   const ir::Tensor* weights = info.constant_input(at.b);
   if (weights && !is_code(weights->type())) return nullptr;
   return std::make_unique<QuantizedProduct>(info, at);

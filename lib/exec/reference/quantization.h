@@ -8,6 +8,9 @@
 
 namespace hone::exec {
 
+// The types of codes that have integer kernels.
+inline bool is_code(ir::ElementType type) { return type == ir::ElementType::int8 || type == ir::ElementType::uint8; }
+
 struct IntegerRange {
   std::int32_t low = 0, high = 0;
 };
