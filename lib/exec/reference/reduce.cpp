@@ -61,24 +61,14 @@ struct L1 : Sum<T> {
     }
   }
 };
+// The rest are for floats: integers go through double.
 template <typename T>
-struct L2 {
-  using Partial = double;
-  static Partial start() { return 0; }
-  static void take(Partial& p, T x) { p += static_cast<double>(x) * static_cast<double>(x); }
-  static void join(Partial& p, Partial q) { p += q; }
-  static T result(Partial p, std::int64_t) { return static_cast<T>(std::sqrt(p)); }
+struct L2 : SumOfSquares<T> {
+  static T result(double p, std::int64_t) { return static_cast<T>(std::sqrt(p)); }
 };
 template <typename T>
-struct LogSum {
-  using Partial = double;
-  static Partial start() { return 0; }
-  static void take(Partial& p, T x) { p += static_cast<double>(x); }
-  static void join(Partial& p, Partial q) { p += q; }
-  static T result(Partial p, std::int64_t) {
-    if constexpr (real<T>) return static_cast<T>(std::log(p));
-    return static_cast<T>(p > 0 ? std::log(p) : 0);  // the logarithm of 0 or less is no integer
-  }
+struct LogSum : Sum<T> {
+  static T result(double p, std::int64_t) { return static_cast<T>(std::log(p)); }
 };
 template <typename T>
 struct LogSumExp {
@@ -98,11 +88,7 @@ struct LogSumExp {
   }
   static void take(Partial& p, T x) { add(p, static_cast<double>(x), 1); }
   static void join(Partial& p, Partial q) { add(p, q.largest, q.sum); }
-  static T result(Partial p, std::int64_t) {
-    const double value = p.largest + std::log(p.sum);
-    if constexpr (real<T>) return static_cast<T>(value);
-    return static_cast<T>(value == value && std::abs(value) < 1e18 ? value : 0);
-  }
+  static T result(Partial p, std::int64_t) { return static_cast<T>(p.largest + std::log(p.sum)); }
 };
 template <typename T, bool largest>
 struct Extreme {
@@ -208,61 +194,81 @@ std::vector<bool> reduced_axes(Context& context, bool from_input, std::size_t ra
   return reduced;
 }
 
-template <template <typename> typename Op, bool from_input>
-void reduce(Context& context) {
-  constexpr bool is_extreme = std::is_same_v<Op<float>, Max<float>> || std::is_same_v<Op<float>, Min<float>>;
+template <template <typename> typename Op, template <typename> typename... Others>
+constexpr bool is_one_of = (std::is_same_v<Op<double>, Others<double>> || ...);
+
+template <template <typename> typename Op>
+void reduce(Context& context, bool axes_from_input) {
   const Array& in = context.input(0);
-  const std::vector<bool> reduced = reduced_axes(context, from_input, in.rank());
+  const std::vector<bool> reduced = reduced_axes(context, axes_from_input, in.rank());
   const ReducePlan plan(in.dims, reduced);
   const ir::Dims dims = reduced_dims(in.dims, reduced, flag(context.node(), "keepdims", true));
-  if (is_extreme && in.type == ir::ElementType::boolean) {  // bytes 0 and 1
-    Array& out = context.output(0, in.type, dims);
-    reduce_into<Op<std::uint8_t>>(plan, in.as<std::uint8_t>(), out.as<std::uint8_t>());
-    for (bool& x : out.span<bool>()) {  // the least and the largest byte stand for an empty set
-      x = *reinterpret_cast<const std::uint8_t*>(&x) != 0;
+  if constexpr (is_one_of<Op, Max, Min>) {
+    if (in.type == ir::ElementType::boolean) {  // bytes 0 and 1
+      Array& out = context.output(0, in.type, dims);
+      reduce_into<Op<std::uint8_t>>(plan, in.as<std::uint8_t>(), out.as<std::uint8_t>());
+      for (bool& x : out.span<bool>()) {  // the least and the largest byte stand for an empty set
+        x = *reinterpret_cast<const std::uint8_t*>(&x) != 0;
+      }
+      return;
     }
-    return;
   }
-  const auto run = [&]<typename T>() {
-    if constexpr (real<T>) {
+  if (ir::is_float(in.type)) {
+    return in_real(context, in.type, [&]<typename T>() {
       const T* from = view<T>(context, in);
       Result<T> out(context, 0, in.type, dims);
       reduce_into<Op<T>>(plan, from, out.data());
       out.finish();
+    });
+  }
+  const auto run = [&]<typename T>() {
+    Array& out = context.output(0, in.type, dims);
+    if constexpr (is_one_of<Op, L2, LogSum, LogSumExp>) {
+      double* results = scratch<double>(context, out.count());
+      reduce_into<Op<double>>(plan, view<double>(context, in), results);
+      // The logarithm of 0 or less is no integer.
+      map_range(results, out.as<T>(), out.count(), cheap_grain,
+                [](double x) { return std::abs(x) < 0x1p62 ? static_cast<T>(x) : T{0}; });
     } else {
-      Array& out = context.output(0, in.type, dims);
       reduce_into<Op<T>>(plan, in.as<T>(), out.as<T>());
     }
   };
-  if (ir::is_float(in.type)) return in_real(context, in.type, run);
   bool known = dispatch<std::int32_t, std::int64_t, std::uint32_t, std::uint64_t>(in.type, run);
-  if constexpr (is_extreme) {
+  if constexpr (is_one_of<Op, Max, Min>) {
     known = known || dispatch<std::int8_t, std::uint8_t, std::int16_t, std::uint16_t>(in.type, run);
   }
   if (!known) unsupported_type(context, in.type);
 }
+template <template <typename> typename Op>
+void over_attribute(Context& context) {
+  reduce<Op>(context, false);
+}
+template <template <typename> typename Op>
+void over_input(Context& context) {
+  reduce<Op>(context, true);
+}
 
 constexpr KernelEntry entries[] = {
-    {"ReduceSum", 1, stateless<reduce<Sum, false>>, 12},
-    {"ReduceMean", 1, stateless<reduce<Mean, false>>, 17},
-    {"ReduceProd", 1, stateless<reduce<Product, false>>, 17},
-    {"ReduceMax", 1, stateless<reduce<Max, false>>, 17},
-    {"ReduceMin", 1, stateless<reduce<Min, false>>, 17},
-    {"ReduceL1", 1, stateless<reduce<L1, false>>, 17},
-    {"ReduceL2", 1, stateless<reduce<L2, false>>, 17},
-    {"ReduceSumSquare", 1, stateless<reduce<SumOfSquares, false>>, 17},
-    {"ReduceLogSum", 1, stateless<reduce<LogSum, false>>, 17},
-    {"ReduceLogSumExp", 1, stateless<reduce<LogSumExp, false>>, 17},
-    {"ReduceSum", 13, stateless<reduce<Sum, true>>},
-    {"ReduceMean", 18, stateless<reduce<Mean, true>>},
-    {"ReduceProd", 18, stateless<reduce<Product, true>>},
-    {"ReduceMax", 18, stateless<reduce<Max, true>>},
-    {"ReduceMin", 18, stateless<reduce<Min, true>>},
-    {"ReduceL1", 18, stateless<reduce<L1, true>>},
-    {"ReduceL2", 18, stateless<reduce<L2, true>>},
-    {"ReduceSumSquare", 18, stateless<reduce<SumOfSquares, true>>},
-    {"ReduceLogSum", 18, stateless<reduce<LogSum, true>>},
-    {"ReduceLogSumExp", 18, stateless<reduce<LogSumExp, true>>},
+    {"ReduceSum", 1, stateless<over_attribute<Sum>>, 12},
+    {"ReduceMean", 1, stateless<over_attribute<Mean>>, 17},
+    {"ReduceProd", 1, stateless<over_attribute<Product>>, 17},
+    {"ReduceMax", 1, stateless<over_attribute<Max>>, 17},
+    {"ReduceMin", 1, stateless<over_attribute<Min>>, 17},
+    {"ReduceL1", 1, stateless<over_attribute<L1>>, 17},
+    {"ReduceL2", 1, stateless<over_attribute<L2>>, 17},
+    {"ReduceSumSquare", 1, stateless<over_attribute<SumOfSquares>>, 17},
+    {"ReduceLogSum", 1, stateless<over_attribute<LogSum>>, 17},
+    {"ReduceLogSumExp", 1, stateless<over_attribute<LogSumExp>>, 17},
+    {"ReduceSum", 13, stateless<over_input<Sum>>},
+    {"ReduceMean", 18, stateless<over_input<Mean>>},
+    {"ReduceProd", 18, stateless<over_input<Product>>},
+    {"ReduceMax", 18, stateless<over_input<Max>>},
+    {"ReduceMin", 18, stateless<over_input<Min>>},
+    {"ReduceL1", 18, stateless<over_input<L1>>},
+    {"ReduceL2", 18, stateless<over_input<L2>>},
+    {"ReduceSumSquare", 18, stateless<over_input<SumOfSquares>>},
+    {"ReduceLogSum", 18, stateless<over_input<LogSum>>},
+    {"ReduceLogSumExp", 18, stateless<over_input<LogSumExp>>},
 };
 
 }  // namespace
