@@ -15,8 +15,8 @@ target_link_libraries(hone_test_support PUBLIC
 target_include_directories(hone_test_support PUBLIC "${PROJECT_SOURCE_DIR}/tests/testing" "${PROJECT_SOURCE_DIR}/lib")
 target_include_directories(hone_test_support SYSTEM PUBLIC "${hone_proto_dir}")
 target_compile_definitions(hone_test_support PUBLIC $<$<BOOL:${HONE_ONEDNN}>:HONE_ONEDNN=1>)
-# Tests are compiled more than they run.
-target_compile_options(hone_test_support PUBLIC $<$<CONFIG:Release>:-O1>)
+# Tests are compiled more than they run: what takes time in them is the library.
+target_compile_options(hone_test_support PUBLIC $<$<CONFIG:Release>:-O0>)
 # All programs share one precompiled header, and so have to be compiled alike: as the compiler does by itself, not as a
 # library here and a program there.
 set_target_properties(hone_test_support PROPERTIES POSITION_INDEPENDENT_CODE OFF)
@@ -41,6 +41,7 @@ foreach(folder IN LISTS hone_test_folders)
     # A program of its own: see tests/conformance/runner.cpp.
     add_executable(conformance ${sources})
     target_link_libraries(conformance PRIVATE hone::hone hone_compiler)
+    target_compile_options(conformance PRIVATE $<$<CONFIG:Release>:-O1>)
   elseif(sources AND NOT layer STREQUAL "testing")
     add_executable(test_${layer} ${sources})
     target_link_libraries(test_${layer} PRIVATE hone_test_support)

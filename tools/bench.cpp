@@ -180,39 +180,35 @@ void run(Options& options, const Common& common) {
 
 }  // namespace
 
-void add_bench(CLI::App& hone, Common& common) {
+void add_bench(Command hone, Common& common) {
   auto options = std::make_shared<Options>();
-  CLI::App& command =
-      *hone.add_subcommand("bench", "time a model, alone or in turns with another model or with ONNX Runtime");
+  Command command =
+      hone.add_command("bench", "time a model, alone or in turns with another model or with ONNX Runtime");
   options->file.add_to(command);
-  CLI::Option* against =
-      command.add_option("--against", options->against, "a model to run in turns with it")->type_name("MODEL2");
-  command.add_flag("--against-ort", options->against_ort, "run in turns with ONNX Runtime")->excludes(against);
+  Option against =
+      command.add_option("--against", options->against, "a model to run in turns with it").type_name("MODEL2");
+  command.add_flag("--against-ort", options->against_ort, "run in turns with ONNX Runtime").excludes(against);
   command
       .add_option("--ort-library", options->ort_library,
                   "libonnxruntime.so to open; without it, what HONE_ORT_LIBRARY names, then what the loader finds")
-      ->type_name("FILE");
+      .type_name("FILE");
   command.add_option("--input-npz", options->input_npz, "inputs by name from an .npz file; without it, they are drawn")
-      ->type_name("FILE");
+      .type_name("FILE");
   command
       .add_option("--dim", options->dims,
                   "size of a symbolic dimension (1 where not given): N, a list N,N,... or FIRST:LAST:STEP, which "
                   "change with every run")
-      ->type_name("NAME=SIZES");
+      .type_name("NAME=SIZES");
   command.add_option("--input-shape", options->shapes, "shape of an input: numbers or names for --dim")
-      ->type_name("NAME=D1,D2,...");
-  command.add_option("--warm-up", options->bench.turns.warm_up, "runs that don't count")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      .type_name("NAME=D1,D2,...");
+  command.add_option("--warm-up", options->bench.turns.warm_up, "runs that don't count").positive().show_default();
   command.add_option("--runs", options->bench.turns.runs, "timed runs; 0: as many as --seconds hold, at least 10")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+      .not_negative()
+      .show_default();
   command.add_option("--seconds", options->bench.turns.seconds, "time for each of the models")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command.add_option("--confidence", options->bench.confidence, "of the intervals")
-      ->check(CLI::Range(0.5, 0.999))
-      ->capture_default_str();
+      .positive()
+      .show_default();
+  command.add_option("--confidence", options->bench.confidence, "of the intervals").between(0.5, 0.999).show_default();
   command.add_flag("--json", options->json, "as JSON, on stdout");
   common.add_to(command);
   command.footer("Example: hone bench small.onnx --against trained.onnx --threads 2");

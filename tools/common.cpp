@@ -69,24 +69,24 @@ bool Common::color(std::FILE* file) {
   return isatty(fileno(file)) != 0 && !(no_color && *no_color);
 }
 
-void Common::add_to(CLI::App& command) {
+void Common::add_to(Command command) {
   const std::string group = "Common options";
   command.add_option("--threads", threads_, "threads to compute with; 0: all the process may use")
-      ->check(CLI::NonNegativeNumber)
-      ->group(group);
-  command.add_option("--seed", seed_, "seed of everything random")->group(group);
+      .not_negative()
+      .group(group);
+  command.add_option("--seed", seed_, "seed of everything random").group(group);
   command
       .add_option(
           "--report", reports_,
           "write a report (- for stdout) as json, junit, markdown or github; by default as FILE ends; repeatable")
-      ->type_name("[FORM=]FILE")
-      ->group(group);
+      .type_name("[FORM=]FILE")
+      .group(group);
   command
       .add_option("--max-memory", max_memory_,
                   "stop before tensors need more than SIZE, such as 512MB; by default 90 % of what is available")
-      ->type_name("SIZE")
-      ->group(group);
-  command.add_flag("--quiet,-q", quiet_, "only errors and warnings on stderr")->group(group);
+      .type_name("SIZE")
+      .group(group);
+  command.add_flag("--quiet,-q", quiet_, "only errors and warnings on stderr").group(group);
 }
 
 void Common::apply() const {
@@ -143,20 +143,19 @@ bool Common::reports_to_stdout() const {
 
 void Common::say(const std::string& line) const { observer_->message(Level::info, line); }
 
-void ModelInOut::add_to(CLI::App& command) {
-  command.add_option("model", input, "model to read (.onnx, .onnxtxt; - for stdin)")->required()->type_name("IN");
+void ModelInOut::add_to(Command command) {
+  command.add_option("model", input, "model to read (.onnx, .onnxtxt; - for stdin)").required().type_name("IN");
   command.add_option("-o,--output", output, "model to write (.onnx, .onnxtxt; - for stdout)")
-      ->required()
-      ->type_name("OUT");
+      .required()
+      .type_name("OUT");
   command.add_option("--external-root", external_root, "folder of the model's external data (needed with stdin)")
-      ->type_name("DIR");
+      .type_name("DIR");
   command
       .add_option("--external-data", external_data,
                   "keep: where they were; inline: in the model file; external: beside it")
-      ->check(CLI::IsMember({"keep", "inline", "external"}));
-  command
-      .add_option("--shard-size", shard_size, "weights beside the model, in files of this size at most, such as 2GB")
-      ->type_name("SIZE");
+      .one_of({"keep", "inline", "external"});
+  command.add_option("--shard-size", shard_size, "weights beside the model, in files of this size at most, such as 2GB")
+      .type_name("SIZE");
   command.add_flag("--no-history", no_history, "don't append this run to the model's history");
 }
 
@@ -191,10 +190,10 @@ void ModelInOut::record(ir::Model& model, const std::string& tool,
   if (!no_history) release::append_history(model, tool, options);
 }
 
-void ModelIn::add_to(CLI::App& command) {
-  command.add_option("model", input, "model to read (.onnx, .onnxtxt; - for stdin)")->required()->type_name("MODEL");
+void ModelIn::add_to(Command command) {
+  command.add_option("model", input, "model to read (.onnx, .onnxtxt; - for stdin)").required().type_name("MODEL");
   command.add_option("--external-root", external_root, "folder of the model's external data (needed with stdin)")
-      ->type_name("DIR");
+      .type_name("DIR");
 }
 
 ir::Model ModelIn::read(const Common& common) const {

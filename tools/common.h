@@ -1,7 +1,6 @@
 // What the commands share: global options, messages and progress on stderr, the report, exit codes.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "command.h"
 #include "hone/ir/model.h"
 #include "hone/onnx/read.h"
 #include "hone/onnx/write.h"
@@ -26,7 +26,7 @@ class Common {
  public:
   Common();
   ~Common();
-  void add_to(CLI::App& command);
+  void add_to(Command command);
   // Before a command's work: threads, memory limit.
   void apply() const;
   Observer& observer() const { return *observer_; }
@@ -65,7 +65,7 @@ struct ModelInOut {
   std::string shard_size;
   bool no_history = false;
 
-  void add_to(CLI::App& command);
+  void add_to(Command command);
   ir::Model read(const Common& common) const;
   void write(const ir::Model& model) const;
   // Appends to the model's history, unless --no-history.
@@ -75,7 +75,7 @@ struct ModelInOut {
 // A command that only reads one.
 struct ModelIn {
   std::string input, external_root;
-  void add_to(CLI::App& command);
+  void add_to(Command command);
   ir::Model read(const Common& common) const;
 };
 
@@ -87,17 +87,17 @@ std::pair<std::string, std::string> parse_pair(const std::string& text, const st
 std::vector<std::string> tensor_names(const ir::Model& model, const std::vector<std::string>& texts);
 
 // Each command, one file.
-void add_bench(CLI::App& hone, Common& common);
-void add_convert(CLI::App& hone, Common& common);
-void add_run(CLI::App& hone, Common& common);
-void add_inspect(CLI::App& hone, Common& common);
-void add_finetune(CLI::App& hone, Common& common);
-void add_passes(CLI::App& hone, Common& common);
-void add_validate(CLI::App& hone, Common& common);
-void add_prune(CLI::App& hone, Common& common);
-void add_quantize(CLI::App& hone, Common& common);
-void add_extract(CLI::App& hone, Common& common);
-void add_split(CLI::App& hone, Common& common);
-void add_merge(CLI::App& hone, Common& common);
+void add_bench(Command hone, Common& common);
+void add_convert(Command hone, Common& common);
+void add_run(Command hone, Common& common);
+void add_inspect(Command hone, Common& common);
+void add_finetune(Command hone, Common& common);
+void add_passes(Command hone, Common& common);
+void add_validate(Command hone, Common& common);
+void add_prune(Command hone, Common& common);
+void add_quantize(Command hone, Common& common);
+void add_extract(Command hone, Common& common);
+void add_split(Command hone, Common& common);
+void add_merge(Command hone, Common& common);
 
 }  // namespace hone::tools

@@ -299,105 +299,104 @@ void run(Options& options, Common& common) {
 
 }  // namespace
 
-void add_convert(CLI::App& hone, Common& common) {
+void add_convert(Command hone, Common& common) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = *hone.add_subcommand("convert", "simplify a model, change its opset, precision or shapes");
+  Command command = hone.add_command("convert", "simplify a model, change its opset, precision or shapes");
   options->files.add_to(command);
   command
       .add_option("--level", options->convert.level,
                   "0: write what was read; 1: shapes and dead code; 2: all exact rewrites; 3: those of a target, too")
-      ->check(CLI::Range(0, 3))
-      ->capture_default_str();
-  CLI::Option* target =
-      command.add_option("--target", options->convert.passes.pass.target,
-                         "onnxruntime: com.microsoft operators of its CPU provider as well (--level 3)");
-  target->check(CLI::IsMember({"onnxruntime"}));
+      .between(0, 3)
+      .show_default();
+  Option target = command.add_option("--target", options->convert.passes.pass.target,
+                                     "onnxruntime: com.microsoft operators of its CPU provider as well (--level 3)");
+  target.one_of({"onnxruntime"});
   command.add_option("--passes", options->passes, "pass names, comma-separated, instead of a level; see hone passes")
-      ->excludes(target);
+      .excludes(target);
   command.add_option("--opset", options->opset, "version of the ai.onnx operators to convert to");
   command
       .add_option("--shape", options->shapes, "fix or free an input's dimensions: x=1,3,224,224 or x=batch,3,224,224")
-      ->type_name("INPUT=DIMS");
-  command.add_option("--dim", options->dims, "give a symbolic dimension a size")->type_name("SYMBOL=N");
+      .type_name("INPUT=DIMS");
+  command.add_option("--dim", options->dims, "give a symbolic dimension a size").type_name("SYMBOL=N");
   command
       .add_option("--batch", options->batch,
                   "first dimension of every input: a number, or a name to make it dynamic; constants that baked it in "
                   "are rewritten")
-      ->type_name("N|NAME");
+      .type_name("N|NAME");
   command
       .add_option("--verify", options->verify, "run both models on the same inputs: auto (when cheap), always, never")
-      ->check(CLI::IsMember({"auto", "always", "never"}));
+      .one_of({"auto", "always", "never"});
   command.add_option("--fold-limit", options->fold_limit, "largest constant to fold that makes the file grow")
-      ->type_name("SIZE");
+      .type_name("SIZE");
   command.add_option("--verify-inputs", options->verify_inputs, "one more set of inputs to verify on, by name")
-      ->type_name("FILE.npz");
+      .type_name("FILE.npz");
   const std::string lower = "Precision";
   command
       .add_option("--precision", options->precision,
                   "fp16, bf16: weights and computation in half precision; mixed: float16 where --data allow it")
-      ->check(CLI::IsMember({"fp32", "fp16", "bf16", "mixed"}))
-      ->group(lower);
+      .one_of({"fp32", "fp16", "bf16", "mixed"})
+      .group(lower);
   command
       .add_option("--io-precision", options->io_precision,
                   "keep: inputs and outputs keep their types; same: they change too")
-      ->check(CLI::IsMember({"keep", "same"}))
-      ->group(lower);
+      .one_of({"keep", "same"})
+      .group(lower);
   command
       .add_option("--keep-fp32", options->keep_fp32,
                   "nodes whose name holds, or whose operator is, a match stay in float32")
-      ->type_name("REGEX")
-      ->group(lower);
+      .type_name("REGEX")
+      .group(lower);
   command
       .add_option("--max-error", options->max_error,
                   "largest error at an output, relative to its largest value, on --data (mixed: 0.001)")
-      ->check(CLI::PositiveNumber)
-      ->group(lower);
+      .positive()
+      .group(lower);
   options->data.add_to(command, false);
   command.add_option("--samples", options->samples, "rows of --data to run, for verification and precision")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str()
-      ->group("Data");
+      .positive()
+      .show_default()
+      .group("Data");
   const std::string names = "Names and metadata";
   command.add_option("--rename", options->rename, "rename a tensor, an input or output say; repeatable")
-      ->type_name("OLD=NEW")
-      ->group(names);
+      .type_name("OLD=NEW")
+      .group(names);
   command.add_option("--order-inputs", options->order_inputs, "these inputs first, in this order")
-      ->type_name("A,B,...")
-      ->group(names);
+      .type_name("A,B,...")
+      .group(names);
   command.add_option("--order-outputs", options->order_outputs, "these outputs first, in this order")
-      ->type_name("A,B,...")
-      ->group(names);
+      .type_name("A,B,...")
+      .group(names);
   command
       .add_flag("--strip-debug-info", options->strip_debug_info,
                 "drop exporters' stack traces, scopes and source paths, and doc strings but the model's own")
-      ->group(names);
-  command.add_flag("--strip-doc-strings", options->strip_doc_strings, "drop all doc strings")->group(names);
+      .group(names);
+  command.add_flag("--strip-doc-strings", options->strip_doc_strings, "drop all doc strings").group(names);
   command
       .add_option("--strip-metadata", options->strip_metadata,
                   "drop metadata entries whose key matches, wherever they are")
-      ->type_name("REGEX")
-      ->group(names);
+      .type_name("REGEX")
+      .group(names);
   const std::string group = "Looking into passes";
-  command.add_flag("--print-passes", options->print_passes, "list the passes that will run")->group(group);
-  command.add_flag("--time-passes", options->time_passes, "print time and applications of each pass")->group(group);
+  command.add_flag("--print-passes", options->print_passes, "list the passes that will run").group(group);
+  command.add_flag("--time-passes", options->time_passes, "print time and applications of each pass").group(group);
   command.add_flag("--verify-passes", options->convert.verify_passes, "verify after each pass and name a wrong one")
-      ->group(group);
+      .group(group);
   command.add_flag("--bisect", options->convert.bisect, "verify, and find the single rewrite that changed the results")
-      ->group(group);
+      .group(group);
   command
       .add_option("--reproducer", options->convert.reproducer,
                   "if a rewrite is found wrong, leave the model before it here, and inputs beside it (.npz)")
-      ->type_name("FILE")
-      ->group(group);
+      .type_name("FILE")
+      .group(group);
   command.add_option("--rewrite-limit", options->convert.passes.rewrite_limit, "stop after this many rewrites")
-      ->type_name("N")
-      ->group(group);
+      .type_name("N")
+      .group(group);
   command.add_option("--dump-after", options->dump_after, "print the model as text after PASS")
-      ->type_name("PASS")
-      ->group(group);
+      .type_name("PASS")
+      .group(group);
   common.add_to(command);
   command.footer("Example: hone convert model.onnx -o - | hone inspect -");
-  command.callback([options, &common, &command] {
+  command.callback([options, &common, command] {
     options->level_given = command.count("--level") > 0;
     run(*options, common);
   });

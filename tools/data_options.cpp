@@ -5,27 +5,26 @@
 
 namespace hone::tools {
 
-void DataOptions::add_to(CLI::App& command, bool labelled) {
+void DataOptions::add_to(Command command, bool labelled) {
   const std::string group = "Data";
-  CLI::Option* data =
-      command
-          .add_option("--data", sources, ".npz, .npy, .csv, .jsonl or IDX; NAME=FILE names a lone array; repeatable")
-          ->type_name("FILE")
-          ->group(group);
-  CLI::Option* target =
-      command.add_option("--label", label, "array or column with the labels")->type_name("NAME")->group(group);
+  Option data =
+      command.add_option("--data", sources, ".npz, .npy, .csv, .jsonl or IDX; NAME=FILE names a lone array; repeatable")
+          .type_name("FILE")
+          .group(group);
+  Option target =
+      command.add_option("--label", label, "array or column with the labels").type_name("NAME").group(group);
   if (labelled) {
-    data->required();
-    target->required();
+    data.required();
+    target.required();
   }
-  command.add_option("--rows", rows, "only these rows, such as 0:1000 or -500:")->type_name("RANGES")->group(group);
+  command.add_option("--rows", rows, "only these rows, such as 0:1000 or -500:").type_name("RANGES").group(group);
   command.add_option("--normalize", normalize, "scale, mean and std by channel, or 'imagenet'; see docs/data.md")
-      ->type_name("[INPUT:]SPEC")
-      ->group(group);
+      .type_name("[INPUT:]SPEC")
+      .group(group);
   command.add_option("--array", arrays, "which array feeds an input, where names differ")
-      ->type_name("INPUT=ARRAY")
-      ->group(group);
-  command.add_flag("--round", round, "let numbers be rounded to the type a model's input has")->group(group);
+      .type_name("INPUT=ARRAY")
+      .group(group);
+  command.add_flag("--round", round, "let numbers be rounded to the type a model's input has").group(group);
 }
 
 data::Dataset DataOptions::open() const {

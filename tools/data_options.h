@@ -1,10 +1,10 @@
 // The options by which a command takes data.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "command.h"
 #include "hone/data/dataset.h"
 #include "hone/data/feed.h"
 
@@ -16,7 +16,7 @@ struct DataOptions {
   bool round = false;
 
   // `labelled`: the command needs a label.
-  void add_to(CLI::App& command, bool labelled);
+  void add_to(Command command, bool labelled);
   bool given() const { return !sources.empty(); }
   data::Dataset open() const;
   data::FeedOptions feed() const;

@@ -41,14 +41,14 @@ void run(const Options& options, Common& common) {
 
 }  // namespace
 
-void add_extract(CLI::App& hone, Common& common) {
+void add_extract(Command hone, Common& common) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = *hone.add_subcommand("extract", "cut out the part of a model between some tensors");
+  Command command = hone.add_command("extract", "cut out the part of a model between some tensors");
   options->files.add_to(command);
   command
       .add_option("--inputs", options->inputs, "tensors to become the inputs; without it, the inputs that are needed")
-      ->type_name("A,B,...");
-  command.add_option("--outputs", options->outputs, "tensors to become the outputs")->required()->type_name("A,B,...");
+      .type_name("A,B,...");
+  command.add_option("--outputs", options->outputs, "tensors to become the outputs").required().type_name("A,B,...");
   common.add_to(command);
   command.footer("Example: hone extract model.onnx --inputs embedding --outputs pooled -o encoder.onnx");
   command.callback([options, &common] { run(*options, common); });

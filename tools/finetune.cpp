@@ -156,120 +156,109 @@ std::string one_of(std::span<const std::string_view> names) {
 
 }  // namespace
 
-void add_finetune(CLI::App& hone, Common& common) {
+void add_finetune(Command hone, Common& common) {
   auto options = std::make_shared<Options>();
   train::FinetuneOptions& train = options->train;
-  CLI::App& command = *hone.add_subcommand("finetune", "train or retrain a model on labelled data");
+  Command command = hone.add_command("finetune", "train or retrain a model on labelled data");
   options->files.add_to(command);
   options->data.add_to(command, false);
   command.add_option("--init", train.init, "draw new weights first: " + one_of(train::initializations()));
   command.add_flag("--check", options->check, "only say whether every operator has a gradient");
 
   std::string group = "The loop";
-  command.add_option("--epochs", train.epochs, "times through the data")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--batch-size", train.batch_size, "rows a step")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--optimizer", train.optimizer.kind, one_of(train::optimizers()))
-      ->capture_default_str()
-      ->group(group);
+  command.add_option("--epochs", train.epochs, "times through the data").positive().show_default().group(group);
+  command.add_option("--batch-size", train.batch_size, "rows a step").positive().show_default().group(group);
+  command.add_option("--optimizer", train.optimizer.kind, one_of(train::optimizers())).show_default().group(group);
   command.add_option("--learning-rate", options->learning_rate, "by default 1e-3, for sgd and adagrad 1e-2")
-      ->check(CLI::PositiveNumber)
-      ->group(group);
-  command.add_option("--max-steps", train.max_steps, "stop after so many steps")->type_name("N")->group(group);
-  command
-      .add_option("--micro-batch", train.micro_batch, "rows that go through the model at once; by default the batch")
-      ->check(CLI::PositiveNumber)
-      ->group(group);
-  command.add_option("--momentum", train.optimizer.momentum, "of sgd and rmsprop")->group(group);
-  command.add_option("--beta1", train.optimizer.beta1, "of adam and adamw")->capture_default_str()->group(group);
-  command.add_option("--beta2", train.optimizer.beta2, "of adam and adamw")->capture_default_str()->group(group);
+      .positive()
+      .group(group);
+  command.add_option("--max-steps", train.max_steps, "stop after so many steps").type_name("N").group(group);
+  command.add_option("--micro-batch", train.micro_batch, "rows that go through the model at once; by default the batch")
+      .positive()
+      .group(group);
+  command.add_option("--momentum", train.optimizer.momentum, "of sgd and rmsprop").group(group);
+  command.add_option("--beta1", train.optimizer.beta1, "of adam and adamw").show_default().group(group);
+  command.add_option("--beta2", train.optimizer.beta2, "of adam and adamw").show_default().group(group);
   command.add_option("--decay", train.optimizer.decay, "of rmsprop: how much of the mean square is kept")
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--epsilon", train.optimizer.epsilon, "of the adaptive optimizers")
-      ->capture_default_str()
-      ->group(group);
-  command.add_flag("--nesterov", train.optimizer.nesterov, "of sgd")->group(group);
+      .show_default()
+      .group(group);
+  command.add_option("--epsilon", train.optimizer.epsilon, "of the adaptive optimizers").show_default().group(group);
+  command.add_flag("--nesterov", train.optimizer.nesterov, "of sgd").group(group);
   command
       .add_option("--schedule", options->schedule,
                   "of the learning rate, such as cosine:warm-up=1; see docs/finetune.md")
-      ->group(group);
+      .group(group);
   command.add_option("--validation-split", train.validation_split, "share of the data kept for validation")
-      ->check(CLI::Range(0.0, 0.9))
-      ->group(group);
+      .between(0.0, 0.9)
+      .group(group);
   command.add_option("--validation-data", options->validation_data, "data for validation")
-      ->type_name("FILE")
-      ->group(group);
+      .type_name("FILE")
+      .group(group);
   command
       .add_option("--early-stopping", train.early_stopping,
                   "stop after so many epochs without a better validation result")
-      ->type_name("PATIENCE")
-      ->group(group);
+      .type_name("PATIENCE")
+      .group(group);
   command.add_option("--monitor", train.monitor, "what is better: loss or accuracy")
-      ->check(CLI::IsMember({"loss", "accuracy"}))
-      ->group(group);
-  command.add_flag("--restore-best", train.restore_best, "keep the weights of the best epoch")->group(group);
+      .one_of({"loss", "accuracy"})
+      .group(group);
+  command.add_flag("--restore-best", train.restore_best, "keep the weights of the best epoch").group(group);
   command.add_option("--average", train.average, "the result is a moving average of the weights, of this decay")
-      ->type_name("D")
-      ->group(group);
+      .type_name("D")
+      .group(group);
   command.add_option("--checkpoint", train.checkpoint, "written after every epoch and when interrupted")
-      ->type_name("FILE")
-      ->group(group);
+      .type_name("FILE")
+      .group(group);
   command.add_option("--checkpoint-every", train.checkpoint_every, "also after so many steps")
-      ->type_name("STEPS")
-      ->group(group);
-  command.add_flag("--resume", train.resume, "go on from the checkpoint")->group(group);
+      .type_name("STEPS")
+      .group(group);
+  command.add_flag("--resume", train.resume, "go on from the checkpoint").group(group);
 
   group = "Loss and regularization";
   command.add_option("--loss", train.loss, "auto, cross-entropy, binary-cross-entropy, mse, l1 or huber")
-      ->capture_default_str()
-      ->group(group);
+      .show_default()
+      .group(group);
   command.add_option("--loss-output", train.output, "the output that is compared with the label")
-      ->type_name("NAME")
-      ->group(group);
+      .type_name("NAME")
+      .group(group);
   command.add_option("--huber-delta", train.huber_delta, "where huber turns from squares to absolute values")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--label-smoothing", train.label_smoothing, "share spread over the other classes")->group(group);
+      .positive()
+      .show_default()
+      .group(group);
+  command.add_option("--label-smoothing", train.label_smoothing, "share spread over the other classes").group(group);
   command.add_option("--class-weights", train.class_weights, "a weight for each class")
-      ->type_name("W,W,...")
-      ->delimiter(',')
-      ->group(group);
-  command.add_flag("--balance-classes", train.balance_classes, "weigh classes against their frequency")->group(group);
-  command.add_option("--l1", train.optimizer.l1, "L1 penalty")->group(group);
-  command.add_option("--l2", train.optimizer.l2, "L2 penalty, in the gradient")->group(group);
-  command.add_option("--weight-decay", train.optimizer.weight_decay, "decoupled decay, as in adamw")->group(group);
-  command.add_option("--clip-norm", train.optimizer.clip_norm, "largest norm of all gradients")->group(group);
-  command.add_option("--clip-value", train.optimizer.clip_value, "largest number in a gradient")->group(group);
+      .type_name("W,W,...")
+      .delimiter(',')
+      .group(group);
+  command.add_flag("--balance-classes", train.balance_classes, "weigh classes against their frequency").group(group);
+  command.add_option("--l1", train.optimizer.l1, "L1 penalty").group(group);
+  command.add_option("--l2", train.optimizer.l2, "L2 penalty, in the gradient").group(group);
+  command.add_option("--weight-decay", train.optimizer.weight_decay, "decoupled decay, as in adamw").group(group);
+  command.add_option("--clip-norm", train.optimizer.clip_norm, "largest norm of all gradients").group(group);
+  command.add_option("--clip-value", train.optimizer.clip_value, "largest number in a gradient").group(group);
   command
       .add_option("--dropout", options->dropout,
                   "rate of every Dropout; inserted behind hidden layers where there is none")
-      ->check(CLI::Range(0.0, 0.99))
-      ->group(group);
+      .between(0.0, 0.99)
+      .group(group);
   command.add_option("--dropout-after", train.dropout_after, "insert Dropout behind nodes or values that match")
-      ->type_name("REGEX")
-      ->group(group);
+      .type_name("REGEX")
+      .group(group);
 
   group = "Weights";
-  command.add_option("--freeze", train.freeze, "weights that stay as they are")->type_name("REGEX")->group(group);
+  command.add_option("--freeze", train.freeze, "weights that stay as they are").type_name("REGEX").group(group);
   command.add_option("--keep-sparsity", train.keep_sparsity, "zeros of pruned weights stay zero: auto, on, off")
-      ->check(CLI::IsMember({"auto", "on", "off"}))
-      ->group(group);
+      .one_of({"auto", "on", "off"})
+      .group(group);
   command.add_option("--batch-norm", train.batch_norm, "auto, train, frozen")
-      ->check(CLI::IsMember({"auto", "train", "frozen"}))
-      ->group(group);
+      .one_of({"auto", "train", "frozen"})
+      .group(group);
 
   group = "Logs";
-  command.add_option("--metrics", options->metrics, "a JSON line an epoch")->type_name("FILE")->group(group);
+  command.add_option("--metrics", options->metrics, "a JSON line an epoch").type_name("FILE").group(group);
   command.add_option("--tensorboard", options->tensorboard, "event files for TensorBoard")
-      ->type_name("DIR")
-      ->group(group);
+      .type_name("DIR")
+      .group(group);
   common.add_to(command);
   command.footer("Example: hone finetune pruned.onnx --data train.npz --label y --epochs 5 -o tuned.onnx");
   command.callback([options, &common] { run(*options, common); });

@@ -135,9 +135,9 @@ void print(const Json& model, const Options& options) {
 
 }  // namespace
 
-void add_inspect(CLI::App& hone, Common& common) {
+void add_inspect(Command hone, Common& common) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = *hone.add_subcommand("inspect", "show signature, operators, size and cost of a model");
+  Command command = hone.add_command("inspect", "show signature, operators, size and cost of a model");
   options->file.add_to(command);
   command.add_flag("--json", options->json, "as JSON, on stdout");
   command.add_flag("--nodes", options->nodes, "every node with the types of its outputs");

@@ -20,18 +20,17 @@ std::string count(std::size_t number, const char* what) {
 
 }  // namespace
 
-void LintOptions::add_to(CLI::App& command) {
+void LintOptions::add_to(Command command) {
   const std::string group = "Lint";
-  CLI::Option* flag =
-      command.add_flag("--lint", lint, "report every structural problem of the model; exit 3 on an error");
-  flag->group(group);
+  Option flag = command.add_flag("--lint", lint, "report every structural problem of the model; exit 3 on an error");
+  flag.group(group);
   for (const char* other : {"--data", "--label", "--against", "--gate"}) {
-    if (CLI::Option* option = command.get_option_no_throw(other)) flag->excludes(option);
+    if (command.has_option(other)) flag.excludes(command.option(other));
   }
   command.add_option("--sarif", sarif, "with --lint: write the problems as SARIF 2.1.0 (- for stdout)")
-      ->type_name("FILE")
-      ->needs(flag)
-      ->group(group);
+      .type_name("FILE")
+      .needs(flag)
+      .group(group);
 }
 
 void lint(const ModelIn& model, const LintOptions& options, Common& common) {

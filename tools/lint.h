@@ -11,7 +11,7 @@ struct LintOptions {
   bool lint = false;
   std::string sarif;  // file to write
 
-  void add_to(CLI::App& command);
+  void add_to(Command command);
 };
 
 // Prints every problem of the model, writes report and SARIF; exit code 3 when one is an error.

@@ -67,18 +67,19 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "print this help");
   app.get_formatter()->column_width(34);
-  add_convert(app, common);
-  add_run(app, common);
-  add_inspect(app, common);
-  add_prune(app, common);
-  add_quantize(app, common);
-  add_finetune(app, common);
-  add_validate(app, common);
-  add_extract(app, common);
-  add_split(app, common);
-  add_merge(app, common);
-  add_bench(app, common);
-  add_passes(app, common);
+  Command hone(app);
+  add_convert(hone, common);
+  add_run(hone, common);
+  add_inspect(hone, common);
+  add_prune(hone, common);
+  add_quantize(hone, common);
+  add_finetune(hone, common);
+  add_validate(hone, common);
+  add_extract(hone, common);
+  add_split(hone, common);
+  add_merge(hone, common);
+  add_bench(hone, common);
+  add_passes(hone, common);
 
   // An option that may be repeated takes one word each time: `--gate EXPR MODEL` names a model.
   for (CLI::App* command : app.get_subcommands({})) {

@@ -53,15 +53,15 @@ void run(const Options& options, Common& common) {
 
 }  // namespace
 
-void add_merge(CLI::App& hone, Common& common) {
+void add_merge(Command hone, Common& common) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = *hone.add_subcommand("merge", "put one model behind another");
+  Command command = hone.add_command("merge", "put one model behind another");
   options->files.add_to(command);
   command.add_option("second", options->second, "model whose inputs the first one feeds")
-      ->required()
-      ->type_name("SECOND");
+      .required()
+      .type_name("SECOND");
   command.add_option("--map", options->map, "what feeds what; without it, equal names do")
-      ->type_name("TENSOR=INPUT,...");
+      .type_name("TENSOR=INPUT,...");
   command.add_flag("--keep-connected", options->keep, "outputs that feed the second model stay outputs");
   common.add_to(command);
   command.footer("Example: hone merge backbone.onnx head.onnx --map features=x -o model.onnx");

@@ -7,9 +7,9 @@
 
 namespace hone::tools {
 
-void add_passes(CLI::App& hone, Common& common) {
+void add_passes(Command hone, Common& common) {
   auto json = std::make_shared<bool>(false);
-  CLI::App& command = *hone.add_subcommand("passes", "list the passes, what each does and what it leaves alone");
+  Command command = hone.add_command("passes", "list the passes, what each does and what it leaves alone");
   command.add_flag("--json", *json, "as JSON");
   common.add_to(command);
   command.callback([json] {

@@ -66,28 +66,27 @@ void run(Options& options, Common& common) {
 
 }  // namespace
 
-void add_prune(CLI::App& hone, Common& common) {
+void add_prune(Command hone, Common& common) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = *hone.add_subcommand("prune", "set small weights to zero, or remove channels");
+  Command command = hone.add_command("prune", "set small weights to zero, or remove channels");
   options->files.add_to(command);
   command
       .add_option("--sparsity", options->prune.sparsity, "share of weights to be zero, or of channels to go, in [0, 1)")
-      ->required()
-      ->type_name("S");
-  command.add_option("--structure", options->structure, "unstructured, N:M such as 2:4, or channel")
-      ->capture_default_str();
+      .required()
+      .type_name("S");
+  command.add_option("--structure", options->structure, "unstructured, N:M such as 2:4, or channel").show_default();
   command.add_option("--scope", options->scope, "rank over the whole model (global) or in each layer")
-      ->check(CLI::IsMember({"global", "layer"}));
+      .one_of({"global", "layer"});
   command.add_option("--include", options->prune.include, "only layers whose node or weight name matches")
-      ->type_name("REGEX");
+      .type_name("REGEX");
   command.add_option("--exclude", options->prune.exclude, "no layers whose node or weight name matches")
-      ->type_name("REGEX");
+      .type_name("REGEX");
   command.add_option("--min-channels", options->prune.min_channels, "channels a layer keeps at least")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      .positive()
+      .show_default();
   command.add_option("--round-to", options->prune.round_to, "channels left are a multiple of this")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      .positive()
+      .show_default();
   common.add_to(command);
   command.footer("Example: hone prune model.onnx --sparsity 0.5 -o pruned.onnx");
   command.callback([options, &common] { run(*options, common); });

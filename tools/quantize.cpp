@@ -73,22 +73,22 @@ void run(Options& options, Common& common) {
 
 }  // namespace
 
-void add_quantize(CLI::App& hone, Common& common) {
+void add_quantize(Command hone, Common& common) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = *hone.add_subcommand("quantize", "compute in int8 where that is faster");
+  Command command = hone.add_command("quantize", "compute in int8 where that is faster");
   options->files.add_to(command);
   command.add_option("--mode", options->mode, "static: ranges from calibration data; dynamic: from each input")
-      ->required()
-      ->check(CLI::IsMember({"static", "dynamic"}));
+      .required()
+      .one_of({"static", "dynamic"});
   options->data.add_to(command, false);
   command.add_flag("--per-tensor", options->per_tensor, "one scale a weight instead of one an output channel");
   command.add_flag("--reduce-range", options->quantize.reduce_range, "7-bit weights, for x86 CPUs without VNNI");
-  command.add_option("--operators", options->quantize.operators, "only these: Conv, Gemm, MatMul")->delimiter(',');
-  command.add_option("--include", options->quantize.include, "only nodes whose name matches")->type_name("REGEX");
-  command.add_option("--exclude", options->quantize.exclude, "no nodes whose name matches")->type_name("REGEX");
+  command.add_option("--operators", options->quantize.operators, "only these: Conv, Gemm, MatMul").delimiter(',');
+  command.add_option("--include", options->quantize.include, "only nodes whose name matches").type_name("REGEX");
+  command.add_option("--exclude", options->quantize.exclude, "no nodes whose name matches").type_name("REGEX");
   command.add_option("--batch-size", options->quantize.batch, "samples run at once while calibrating")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      .positive()
+      .show_default();
   command.add_flag("--no-simplify", options->no_simplify, "don't run the passes of hone convert first");
   command.add_flag("--explain", options->explain, "print what each node becomes, or why it stays float");
   common.add_to(command);

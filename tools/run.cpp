@@ -124,24 +124,24 @@ void run(const Options& options, const Common& common) {
 
 }  // namespace
 
-void add_run(CLI::App& hone, Common& common) {
+void add_run(Command hone, Common& common) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = *hone.add_subcommand("run", "run a model on given inputs and save its outputs");
+  Command command = hone.add_command("run", "run a model on given inputs and save its outputs");
   options->file.add_to(command);
-  command.add_option("--input", options->inputs, "an input from a .npy file; repeat for more")->type_name("NAME=FILE");
-  command.add_option("--input-npz", options->input_npz, "inputs by name from an .npz file")->type_name("FILE");
+  command.add_option("--input", options->inputs, "an input from a .npy file; repeat for more").type_name("NAME=FILE");
+  command.add_option("--input-npz", options->input_npz, "inputs by name from an .npz file").type_name("FILE");
   command.add_option("--input-dir", options->input_dir, "an ONNX test data set: input_0.pb, input_1.pb ...")
-      ->type_name("DIR");
+      .type_name("DIR");
   command.add_option("--output-npz", options->output_npz, "write outputs by name to an .npz file (- for stdout)")
-      ->type_name("FILE");
-  command.add_option("--output-dir", options->output_dir, "write output_0.pb ... to a folder")->type_name("DIR");
+      .type_name("FILE");
+  command.add_option("--output-dir", options->output_dir, "write output_0.pb ... to a folder").type_name("DIR");
   command.add_flag("--random-inputs", options->random, "draw inputs that are not given from the model's signature");
   command.add_flag("--reference", options->reference, "reference kernels only");
   command.add_option("--profile", options->profile, "write a Chrome trace: time, bytes and operations of each node")
-      ->type_name("FILE");
+      .type_name("FILE");
   command.add_option("--profile-runs", options->profile_runs, "runs in the trace; the first one plans")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      .positive()
+      .show_default();
   common.add_to(command);
   command.footer("Example: hone run model.onnx --input-npz inputs.npz --output-npz outputs.npz");
   command.callback([options, &common] { run(*options, common); });

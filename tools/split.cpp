@@ -54,14 +54,14 @@ void run(const Options& options, Common& common) {
 
 }  // namespace
 
-void add_split(CLI::App& hone, Common& common) {
+void add_split(Command hone, Common& common) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = *hone.add_subcommand("split", "cut a model in two at some tensors");
+  Command command = hone.add_command("split", "cut a model in two at some tensors");
   options->files.add_to(command);
   command.add_option("--at", options->at, "tensors that the first part gives and the second takes")
-      ->required()
-      ->type_name("A,B,...");
-  command.add_option("--rest", options->rest, "the second part (the first goes to -o)")->required()->type_name("OUT");
+      .required()
+      .type_name("A,B,...");
+  command.add_option("--rest", options->rest, "the second part (the first goes to -o)").required().type_name("OUT");
   common.add_to(command);
   command.footer("Example: hone split model.onnx --at features -o backbone.onnx --rest head.onnx");
   command.callback([options, &common] { run(*options, common); });

@@ -93,32 +93,28 @@ void run(Options& options, Common& common) {
 
 }  // namespace
 
-void add_validate(CLI::App& hone, Common& common) {
+void add_validate(Command hone, Common& common) {
   auto options = std::make_shared<Options>();
-  CLI::App& command =
-      *hone.add_subcommand("validate", "measure a model on labelled data, compare it, judge it by gates");
+  Command command = hone.add_command("validate", "measure a model on labelled data, compare it, judge it by gates");
   options->file.add_to(command);
   options->data.add_to(command, false);
-  command.add_option("--against", options->against, "the model to compare with")->type_name("BASE");
+  command.add_option("--against", options->against, "the model to compare with").type_name("BASE");
   command
       .add_option("--gate", options->validate.gates,
                   "a condition such as 'accuracy drop <= 0.5pp'; exit 1 when one fails")
-      ->type_name("EXPR");
+      .type_name("EXPR");
   command
       .add_option("--confidence", options->confidence,
                   "judge by intervals of this one-sided confidence; exit 5 when undecided")
-      ->type_name("C");
-  command.add_option("--output", options->validate.output, "the output that holds the answers")->type_name("NAME");
-  command.add_option("--task", options->task, "what the labels are")
-      ->check(CLI::IsMember({"classification", "binary", "regression"}));
+      .type_name("C");
+  command.add_option("--output", options->validate.output, "the output that holds the answers").type_name("NAME");
+  command.add_option("--task", options->task, "what the labels are").one_of({"classification", "binary", "regression"});
   command.add_option("--scores", options->scores, "what the outputs are")
-      ->check(CLI::IsMember({"probabilities", "logits", "answers"}));
-  command.add_option("--batch-size", options->validate.batch, "samples run at once")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      .one_of({"probabilities", "logits", "answers"});
+  command.add_option("--batch-size", options->validate.batch, "samples run at once").positive().show_default();
   command.add_option("--latency-runs", options->validate.latency_runs, "timed runs of one sample; 0: none")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+      .not_negative()
+      .show_default();
   options->lint.add_to(command);
   common.add_to(command);
   command.footer(
