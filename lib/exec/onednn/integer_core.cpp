@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "exec/onednn/avx2.h"
+#include "hone/support/threads.h"
 
 namespace hone::exec::onednn {
 namespace {
@@ -52,78 +53,57 @@ HONE_AVX2 void multiply(const std::int16_t* const* rows, std::span<const std::in
   HONE_STORE(5)
 }
 #undef HONE_ROW
-
-#define HONE_ROW(n)                                                           \
-  if constexpr (Rows > n) {                                                   \
-    std::int32_t quad;                                                        \
-    std::memcpy(&quad, a##n + 4 * k, sizeof(quad));                           \
-    const __m256i four = _mm256_set1_epi32(quad);                             \
-    const __m256i of_left = _mm256_maddubs_epi16(four, columns_left);         \
-    const __m256i of_right = _mm256_maddubs_epi16(four, columns_right);       \
-    left##n = _mm256_add_epi32(left##n, _mm256_madd_epi16(of_left, ones));    \
-    right##n = _mm256_add_epi32(right##n, _mm256_madd_epi16(of_right, ones)); \
-  }
-#define HONE_HALF_ROW(n, side)                                                      \
-  if constexpr (Rows > n) {                                                         \
-    std::int32_t quad;                                                              \
-    std::memcpy(&quad, rows[n] + at, sizeof(quad));                                 \
-    const __m256i of_half = _mm256_maddubs_epi16(_mm256_set1_epi32(quad), columns); \
-    side##n = _mm256_add_epi32(side##n, _mm256_madd_epi16(of_half, ones));          \
-  }
-#define HONE_REST(rest, side)                                                                    \
-  {                                                                                              \
-    const std::int8_t* from = (rest).weights;                                                    \
-    for (const BytePanels::Place& place : (rest).places) {                                       \
-      const std::int64_t at = offsets[static_cast<std::size_t>(place.segment)] + 4 * place.quad; \
-      const __m256i columns = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));        \
-      from += 32;                                                                                \
-      HONE_HALF_ROW(0, side)                                                                     \
-      HONE_HALF_ROW(1, side)                                                                     \
-      HONE_HALF_ROW(2, side)                                                                     \
-      HONE_HALF_ROW(3, side)                                                                     \
-      HONE_HALF_ROW(4, side)                                                                     \
-      HONE_HALF_ROW(5, side)                                                                     \
-    }                                                                                            \
-  }
-
-template <int Rows>
-HONE_AVX2 void multiply_quads(const std::uint8_t* const* rows, std::span<const std::int64_t> offsets,
-                              const BytePanels::Panel& panel, std::int32_t* sums) {
-  const __m256i zero = _mm256_setzero_si256(), ones = _mm256_set1_epi16(1);
-  __m256i left0 = zero, right0 = zero, left1 = zero, right1 = zero, left2 = zero, right2 = zero;
-  __m256i left3 = zero, right3 = zero, left4 = zero, right4 = zero, left5 = zero, right5 = zero;
-  const std::int8_t* weights = panel.weights;
-  for (const std::int64_t offset : offsets) {
-    const std::uint8_t *a0 = rows[0] + offset, *a1 = rows[Rows > 1 ? 1 : 0] + offset;
-    const std::uint8_t *a2 = rows[Rows > 2 ? 2 : 0] + offset, *a3 = rows[Rows > 3 ? 3 : 0] + offset;
-    const std::uint8_t *a4 = rows[Rows > 4 ? 4 : 0] + offset, *a5 = rows[Rows > 5 ? 5 : 0] + offset;
-    for (std::int64_t k = 0; k < panel.quads; ++k, weights += 4 * panel_columns) {
-      const __m256i columns_left = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights));
-      const __m256i columns_right = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights + 2 * panel_columns));
-      HONE_ROW(0)
-      HONE_ROW(1)
-      HONE_ROW(2)
-      HONE_ROW(3)
-      HONE_ROW(4)
-      HONE_ROW(5)
-    }
-  }
-  HONE_REST(panel.left, left)
-  HONE_REST(panel.right, right)
-  HONE_STORE(0)
-  HONE_STORE(1)
-  HONE_STORE(2)
-  HONE_STORE(3)
-  HONE_STORE(4)
-  HONE_STORE(5)
-}
-#undef HONE_ROW
-#undef HONE_HALF_ROW
-#undef HONE_REST
 #undef HONE_STORE
 
 HONE_AVX2_INLINE __m256i load(const std::int32_t* from) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+
+HONE_AVX2_INLINE __m256i words(const std::int16_t* from) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+HONE_AVX2_INLINE void store_halves(__m256i low, __m256i high, std::int32_t* to) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permute2x128_si256(low, high, 0x20));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 8), _mm256_permute2x128_si256(low, high, 0x31));
+}
+
+HONE_AVX2 void multiply_any(const std::int16_t* at, const std::int64_t* places, std::int64_t count,
+                            std::span<const std::int64_t> offsets, const std::int16_t* weights, std::int32_t* sums) {
+  for (std::int64_t i = 0; i < count; ++i, sums += panel_columns) {
+    const std::int16_t *place = at + places[i], *by = weights;
+    __m256i low = _mm256_setzero_si256(), high = low;
+    for (std::size_t t = 0; t < offsets.size(); t += 2, by += 2 * panel_columns) {
+      // The last of an odd number meets itself, with a weight of 0.
+      const __m256i a = words(place + offsets[t]), b = words(place + offsets[t + 1 < offsets.size() ? t + 1 : t]);
+      low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), words(by)));
+      high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), words(by + panel_columns)));
+    }
+    store_halves(low, high, sums);
+  }
+}
+
+// The same for 3 x 3, with the weights in registers.
+HONE_AVX2 void multiply_nine(const std::int16_t* at, const std::int64_t* places, std::int64_t count,
+                             const std::int64_t* offsets, const std::int16_t* weights, std::int32_t* sums) {
+  __m256i by[10];
+#pragma GCC unroll 10
+  for (int i = 0; i < 10; ++i) by[i] = words(weights + i * panel_columns);
+  const std::int64_t row = offsets[3] - offsets[0], column = offsets[1] - offsets[0];
+  for (std::int64_t i = 0; i < count; ++i, sums += panel_columns) {
+    const std::int16_t *first = at + places[i] + offsets[0], *second = first + row, *third = second + row;
+    const __m256i a[10] = {words(first),          words(first + column),  words(first + 2 * column),
+                           words(second),         words(second + column), words(second + 2 * column),
+                           words(third),          words(third + column),  words(third + 2 * column),
+                           _mm256_setzero_si256()};
+    __m256i low = _mm256_madd_epi16(_mm256_unpacklo_epi16(a[0], a[1]), by[0]),
+            high = _mm256_madd_epi16(_mm256_unpackhi_epi16(a[0], a[1]), by[1]);
+#pragma GCC unroll 4
+    for (int t = 2; t < 10; t += 2) {
+      low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a[t], a[t + 1]), by[t]));
+      high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a[t], a[t + 1]), by[t + 1]));
+    }
+    store_halves(low, high, sums);
+  }
 }
 
 template <typename T>
@@ -168,40 +148,50 @@ HONE_AVX2 void fill_rows_avx2(const std::byte* matrix, const std::int16_t* zeros
   }
 }
 
+// 16 sums in steps, as words in the order in which packing leaves them: 0 to 3, 8 to 11, 4 to 7, 12 to 15.
+HONE_AVX2_INLINE __m256i steps_of(const std::int32_t* sums, const __m256i addend[2], const __m256 factor[2]) {
+  // What is no 16-bit number is out of every range; so is what is no 32-bit one, of which the conversion makes the least.
+  const __m256 most = _mm256_set1_ps(32767.0F);
+  const __m256 left = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_add_epi32(load(sums), addend[0])), factor[0]);
+  const __m256 right = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_add_epi32(load(sums + 8), addend[1])), factor[1]);
+  return _mm256_packs_epi32(_mm256_cvtps_epi32(_mm256_min_ps(left, most)),
+                            _mm256_cvtps_epi32(_mm256_min_ps(right, most)));
+}
+
+HONE_AVX2_INLINE void store_part(__m128i codes, std::int64_t columns, std::byte* to) {
+  if (columns == panel_columns) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), codes);
+    return;
+  }
+  std::byte part[panel_columns];
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(part), codes);
+  std::memcpy(to, part, static_cast<std::size_t>(columns));
+}
+
 template <bool Signed>
 HONE_AVX2 void finish_codes(const std::int32_t* sums, std::int64_t rows, std::int64_t columns, const Requantization& by,
-                            std::int64_t first, std::byte* to, std::int64_t step) {
-  const __m256 low = _mm256_set1_ps(static_cast<float>((Signed ? -128 : 0) - by.zero)),
-               high = _mm256_set1_ps(static_cast<float>((Signed ? 127 : 255) - by.zero));
-  const __m256i zero = _mm256_set1_epi32(by.zero), none = _mm256_setzero_si256();
+                            std::int64_t first, std::byte* to, std::int64_t step, std::int64_t apart) {
+  const __m256i zero = _mm256_set1_epi16(static_cast<std::int16_t>(by.zero)), none = _mm256_setzero_si256();
   // Read once: as far as the compiler knows, the codes may be written over them.
   const __m256 factor[2] = {_mm256_loadu_ps(by.factor + first), _mm256_loadu_ps(by.factor + first + 8)};
   const __m256i addend[2] = {by.addend ? load(by.addend + first) : none,
                              by.addend ? load(by.addend + first + 8) : none};
-  for (std::int64_t r = 0; r < rows; ++r, to += step, sums += panel_columns) {
-    __m256 left = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_add_epi32(load(sums), addend[0])), factor[0]);
-    __m256 right = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_add_epi32(load(sums + 8), addend[1])), factor[1]);
-    left = _mm256_max_ps(_mm256_min_ps(left, high), low);
-    right = _mm256_max_ps(_mm256_min_ps(right, high), low);
-    const __m256i words =
-        _mm256_permute4x64_epi64(_mm256_packs_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(left), zero),
-                                                    _mm256_add_epi32(_mm256_cvtps_epi32(right), zero)),
-                                 0xD8);
-    const __m128i low_half = _mm256_castsi256_si128(words), high_half = _mm256_extracti128_si256(words, 1);
-    const __m128i codes = Signed ? _mm_packs_epi16(low_half, high_half) : _mm_packus_epi16(low_half, high_half);
-    if (columns == panel_columns) {
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(to), codes);
-    } else {
-      std::byte part[panel_columns];
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(part), codes);
-      std::memcpy(to, part, static_cast<std::size_t>(columns));
-    }
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  for (std::int64_t r = 0; r < rows; r += 2, to += 2 * step, sums += 2 * apart) {
+    const bool two = r + 1 < rows;
+    const __m256i a = _mm256_adds_epi16(steps_of(sums, addend, factor), zero);
+    const __m256i b = two ? _mm256_adds_epi16(steps_of(sums + apart, addend, factor), zero) : a;
+    const __m256i packed = Signed ? _mm256_packs_epi16(a, b) : _mm256_packus_epi16(a, b);
+    const __m256i codes = _mm256_permutevar8x32_epi32(packed, order);
+    store_part(_mm256_castsi256_si128(codes), columns, to);
+    if (two) store_part(_mm256_extracti128_si256(codes, 1), columns, to + step);
   }
 }
 
 HONE_AVX2 void finish_floats(const std::int32_t* sums, std::int64_t rows, std::int64_t columns,
-                             const Requantization& by, std::int64_t first, std::byte* to, std::int64_t step) {
-  for (std::int64_t r = 0; r < rows; ++r, to += step, sums += panel_columns) {
+                             const Requantization& by, std::int64_t first, std::byte* to, std::int64_t step,
+                             std::int64_t apart) {
+  for (std::int64_t r = 0; r < rows; ++r, to += step, sums += apart) {
     alignas(32) float part[panel_columns];
     float* out = columns == panel_columns ? reinterpret_cast<float*>(to) : part;
     for (int half = 0; half < 2; ++half) {
@@ -240,68 +230,20 @@ void IntegerPanels::fill_rows(const std::byte* matrix, ir::ElementType type, con
 }
 
 void multiply_tile(const std::int16_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
-                   std::int64_t pairs, const std::int16_t* panel, std::int32_t* sums) {
+                   const IntegerPanels::Panel& panel, std::int32_t* sums) {
   switch (count) {
     case 1:
-      return multiply<1>(rows, offsets, pairs, panel, sums);
+      return multiply<1>(rows, offsets, panel.pairs, panel.weights.data(), sums);
     case 2:
-      return multiply<2>(rows, offsets, pairs, panel, sums);
+      return multiply<2>(rows, offsets, panel.pairs, panel.weights.data(), sums);
     case 3:
-      return multiply<3>(rows, offsets, pairs, panel, sums);
+      return multiply<3>(rows, offsets, panel.pairs, panel.weights.data(), sums);
     case 4:
-      return multiply<4>(rows, offsets, pairs, panel, sums);
+      return multiply<4>(rows, offsets, panel.pairs, panel.weights.data(), sums);
     case 5:
-      return multiply<5>(rows, offsets, pairs, panel, sums);
+      return multiply<5>(rows, offsets, panel.pairs, panel.weights.data(), sums);
     default:
-      return multiply<6>(rows, offsets, pairs, panel, sums);
-  }
-}
-
-BytePanels::BytePanels(std::int64_t segments, std::int64_t length, std::int64_t columns)
-    : segments_(segments), quads_((length + 3) / 4), columns_(columns) {
-  buffer_ = std::make_unique<Buffer>(whole_panels(columns) * static_cast<std::size_t>(depth()));
-  sums_.assign(whole_panels(columns), 0);
-}
-
-void BytePanels::put(std::int64_t panel, std::int64_t segment, std::int64_t quad,
-                     std::array<std::int8_t, 4 * panel_columns>& by) {
-  std::array<std::int8_t, 4 * panel_columns> more{};
-  bool any[2] = {};
-  for (std::size_t i = 0; i < by.size(); i += 2) {
-    sums_[static_cast<std::size_t>(panel * panel_columns) + i / 4] += by[i] + by[i + 1];
-    // 255 * 128 fits 16 bits, 255 * 129 does not.
-    if (std::abs(by[i] + by[i + 1]) <= 128) continue;
-    any[i / 32] = true;
-    for (std::size_t k = i; k < i + 2; ++k) {
-      const auto kept = std::clamp<std::int8_t>(by[k], -64, 64);
-      more[k] = static_cast<std::int8_t>(by[k] - kept);
-      by[k] = kept;
-    }
-  }
-  std::memcpy(weights() + panel * panel_columns * depth() + (segment * quads_ + quad) * 64, by.data(), 64);
-  for (std::size_t half = 0; half < 2; ++half) {
-    if (!any[half]) continue;
-    const std::int8_t* from = more.data() + 32 * half;
-    more_[half].weights.insert(more_[half].weights.end(), from, from + 32);
-    more_[half].places.push_back({static_cast<std::int32_t>(segment), static_cast<std::int32_t>(quad)});
-  }
-}
-
-void multiply_bytes(const std::uint8_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
-                    const BytePanels::Panel& panel, std::int32_t* sums) {
-  switch (count) {
-    case 1:
-      return multiply_quads<1>(rows, offsets, panel, sums);
-    case 2:
-      return multiply_quads<2>(rows, offsets, panel, sums);
-    case 3:
-      return multiply_quads<3>(rows, offsets, panel, sums);
-    case 4:
-      return multiply_quads<4>(rows, offsets, panel, sums);
-    case 5:
-      return multiply_quads<5>(rows, offsets, panel, sums);
-    default:
-      return multiply_quads<6>(rows, offsets, panel, sums);
+      return multiply<6>(rows, offsets, panel.pairs, panel.weights.data(), sums);
   }
 }
 
@@ -319,21 +261,10 @@ HONE_AVX2 void to_bytes(const std::byte* from, ir::ElementType type, std::int64_
   for (; i < count; ++i) to[i] = static_cast<std::uint8_t>(from[i]) ^ 0x80U;
 }
 
-HONE_AVX2 void multiply_taps(const std::int16_t* at, std::span<const std::int64_t> offsets, const std::int16_t* weights,
-                             std::int32_t* sums) {
-  __m256i low = _mm256_setzero_si256(), high = low;
-  for (std::size_t t = 0; t < offsets.size(); t += 2, weights += 2 * panel_columns) {
-    // The last of an odd number meets itself, with a weight of 0.
-    const std::int64_t next = offsets[t + 1 < offsets.size() ? t + 1 : t];
-    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + offsets[t]));
-    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + next));
-    const auto* by = reinterpret_cast<const __m256i*>(weights);
-    low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_loadu_si256(by)));
-    high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_loadu_si256(by + 1)));
-  }
-  auto* to = reinterpret_cast<__m256i*>(sums);
-  _mm256_storeu_si256(to, _mm256_permute2x128_si256(low, high, 0x20));
-  _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(low, high, 0x31));
+void multiply_taps(const std::int16_t* at, const std::int64_t* places, std::int64_t count,
+                   std::span<const std::int64_t> offsets, const std::int16_t* weights, std::int32_t* sums) {
+  if (offsets.size() == 9) return multiply_nine(at, places, count, offsets.data(), weights, sums);
+  multiply_any(at, places, count, offsets, weights, sums);
 }
 
 void widen(const std::byte* from, ir::ElementType type, std::int32_t zero, std::int64_t count, std::int16_t* to) {
@@ -345,24 +276,39 @@ void widen(const std::byte* from, ir::ElementType type, std::int32_t zero, std::
 }
 
 void finish_tile(const std::int32_t* sums, std::int64_t rows, std::int64_t columns, const Requantization& by,
-                 std::int64_t first, std::byte* to, std::int64_t step) {
+                 std::int64_t first, std::byte* to, std::int64_t step, std::int64_t apart) {
   switch (by.type) {
     case ir::ElementType::uint8:
-      return finish_codes<false>(sums, rows, columns, by, first, to, step);
+      return finish_codes<false>(sums, rows, columns, by, first, to, step, apart);
     case ir::ElementType::int8:
-      return finish_codes<true>(sums, rows, columns, by, first, to, step);
+      return finish_codes<true>(sums, rows, columns, by, first, to, step, apart);
     case ir::ElementType::float32:
-      return finish_floats(sums, rows, columns, by, first, to, step);
+      return finish_floats(sums, rows, columns, by, first, to, step, apart);
     default:
       for (std::int64_t r = 0; r < rows; ++r) {
         std::uint32_t values[panel_columns];  // which wrap
         for (std::int64_t c = 0; c < columns; ++c) {
-          values[c] = static_cast<std::uint32_t>(sums[r * panel_columns + c]) +
+          values[c] = static_cast<std::uint32_t>(sums[r * apart + c]) +
                       static_cast<std::uint32_t>(by.addend ? by.addend[first + c] : 0);
         }
         std::memcpy(to + r * step, values, static_cast<std::size_t>(columns) * sizeof(std::int32_t));
       }
   }
+}
+
+void finish_rows(const std::int32_t* sums, std::int64_t rows, std::int64_t groups, std::int64_t columns,
+                 const Requantization& by, std::byte* to) {
+  const std::int64_t all = groups * columns, width = static_cast<std::int64_t>(ir::bit_width(by.type) / 8);
+  const auto in_group = static_cast<std::int64_t>(whole_panels(columns));
+  parallel_for(rows, std::max<std::int64_t>(1, (1 << 15) / all), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t g = 0; g < groups; ++g) {
+      for (std::int64_t c = 0; c < columns; c += panel_columns) {
+        const std::int64_t at = begin * all + g * columns + c;
+        finish_tile(sums + at, end - begin, std::min(panel_columns, columns - c), by, g * in_group + c, to + at * width,
+                    all * width, all);
+      }
+    }
+  });
 }
 
 std::int32_t zero_point(Context& context, std::size_t index) {

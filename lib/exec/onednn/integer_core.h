@@ -1,10 +1,7 @@
 // Products of 8-bit integers on AVX2, exact, in two ways:
 //
-// Bytes: activations of 8 bits by weights of 8 bits, four products at a time (vpmaddubsw, vpmaddwd). Pairs of products pass
-// 16 bits where both weights are large and of one sign (2 * 255 * 127 does not fit), and saturate. Such weights are cut in
-// two when they are packed; what is cut off is a second, short list of places, multiplied like the first. Zero points of
-// activations go into the addend of a column. (oneDNN's kernels for CPUs without VNNI saturate for u8 by s8, and drop a bit
-// of the weights for s8 by s8.)
+// Bytes, where the weights are 8 bits wide: byte_panels.h. (oneDNN's kernels for CPUs without VNNI saturate for u8 by s8, and
+// drop a bit of the weights for s8 by s8.)
 //
 // Words: operands less their zero points are 16 bits wide (vpmaddwd). For weights that less their zero points need 9 bits,
 // for right-hand factors that change, and for convolutions of each channel by itself.
@@ -23,13 +20,13 @@
 #include <span>
 #include <vector>
 
+#include "exec/onednn/byte_panels.h"
 #include "hone/exec/kernel.h"
 #include "hone/support/buffer.h"
 
 namespace hone::exec::onednn {
 
 inline constexpr std::string_view integer_kernel_name = "integer:avx2";
-inline constexpr std::int64_t panel_columns = 16, tile_rows = 6;
 
 // A matrix [depth, columns] less its zero points, in panels. The depth is made of `segments` runs, padded to pairs each.
 class IntegerPanels {
@@ -60,99 +57,22 @@ class IntegerPanels {
                  std::int64_t end);
 
   static std::uint64_t byte_size(std::int64_t segments, std::int64_t length, std::int64_t columns);
-  std::int64_t pairs() const { return pairs_; }  // of one segment
   std::int64_t depth() const { return segments_ * 2 * pairs_; }
   std::int64_t count() const { return (columns_ + panel_columns - 1) / panel_columns; }
-  const std::int16_t* panel(std::int64_t index) const { return data_ + index * panel_columns * depth(); }
+  struct Panel {
+    std::span<const std::int16_t> weights;
+    std::int64_t pairs = 0;  // of one segment
+  };
+  Panel panel(std::int64_t index) const {
+    const auto size = static_cast<std::size_t>(panel_columns * depth());
+    return {{data_ + static_cast<std::size_t>(index) * size, size}, pairs_};
+  }
 
  private:
   std::int64_t segments_ = 0, length_ = 0, pairs_ = 0, columns_ = 0;
   std::unique_ptr<Buffer> buffer_;
   std::int16_t* data_ = nullptr;
 };
-
-// As IntegerPanels, of bytes: segments are padded to whole quads.
-class BytePanels {
- public:
-  // Weights cut off: `quad` of `segment`.
-  struct Place {
-    std::int32_t segment, quad;
-  };
-  // Of 8 columns: 32 bytes of `weights` for each place.
-  struct Rest {
-    const std::int8_t* weights = nullptr;
-    std::span<const Place> places;
-  };
-  struct Panel {
-    const std::int8_t* weights = nullptr;
-    std::int64_t quads = 0;  // of one segment
-    Rest left, right;
-  };
-
-  BytePanels() = default;
-  // `at(segment, place, column)` is an element less its zero point, in [-128, 127].
-  template <typename F>
-  BytePanels(std::int64_t segments, std::int64_t length, std::int64_t columns, F&& at)
-      : BytePanels(segments, length, columns) {
-    std::array<std::int8_t, 4 * panel_columns> quad;
-    for (std::int64_t p = 0; p < count(); ++p) {
-      const std::int64_t first = p * panel_columns, width = std::min(panel_columns, columns - first);
-      for (std::int64_t s = 0; s < segments; ++s) {
-        for (std::int64_t q = 0; q < quads_; ++q) {
-          quad.fill(0);
-          for (std::int64_t c = 0; c < width; ++c) {
-            for (std::int64_t k = 4 * q; k < std::min(4 * q + 4, length); ++k)
-              quad[static_cast<std::size_t>(4 * c + k - 4 * q)] = static_cast<std::int8_t>(at(s, k, first + c));
-          }
-          put(p, s, q, quad);
-        }
-      }
-      close();
-    }
-  }
-  std::int64_t count() const { return (columns_ + panel_columns - 1) / panel_columns; }
-  std::int64_t depth() const { return segments_ * quads_ * 4; }
-  // How much the second list adds to the work of the first.
-  double rest() const {
-    return static_cast<double>(more_[0].places.size() + more_[1].places.size()) /
-           (2.0 * static_cast<double>(std::max<std::int64_t>(1, count() * segments_ * quads_)));
-  }
-  Panel panel(std::int64_t index) const {
-    const auto rest = [&](const More& half) {
-      const auto at = static_cast<std::size_t>(index);
-      const std::size_t from = half.ends[at];
-      return Rest{half.weights.data() + 32 * from, std::span(half.places).subspan(from, half.ends[at + 1] - from)};
-    };
-    return {weights() + index * panel_columns * depth(), quads_, rest(more_[0]), rest(more_[1])};
-  }
-  // Of all weights of a column.
-  std::int32_t sum(std::int64_t column) const { return sums_[static_cast<std::size_t>(column)]; }
-
- private:
-  BytePanels(std::int64_t segments, std::int64_t length, std::int64_t columns);
-  void put(std::int64_t panel, std::int64_t segment, std::int64_t quad, std::array<std::int8_t, 4 * panel_columns>& by);
-  void close() {
-    for (More& half : more_) half.ends.push_back(half.places.size());
-  }
-  std::int8_t* weights() const { return reinterpret_cast<std::int8_t*>(buffer_->data()); }
-
-  std::int64_t segments_ = 0, quads_ = 0, columns_ = 0;
-  std::unique_ptr<Buffer> buffer_;
-  struct More {
-    std::vector<std::int8_t> weights;
-    std::vector<Place> places;
-    std::vector<std::size_t> ends = {0};  // of each panel's places
-  };
-  std::array<More, 2> more_;  // left and right halves of panels
-  std::vector<std::int32_t> sums_;
-};
-
-// Words are quicker than bytes with more than this cut off.
-inline constexpr double largest_rest = 0.33;
-
-// As multiply_tile(), of unsigned bytes.
-void multiply_bytes(const std::uint8_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
-                    const BytePanels::Panel& panel, std::int32_t* sums);
 
 // to[i] = from[i] as a byte without sign: codes of int8 are moved up by 128, and so is their zero point.
 void to_bytes(const std::byte* from, ir::ElementType type, std::int64_t count, std::uint8_t* to);
@@ -164,10 +84,10 @@ inline std::int32_t byte_zero(ir::ElementType type, std::int32_t zero) {
 // from memory as fast as its first rows alone would need it a few times over.
 class Prefetch {
  public:
-  Prefetch(const void* panel, std::int64_t size, std::int64_t rows)
-      : at_(static_cast<const char*>(panel)),
-        end_(panel ? at_ + size : at_),
-        step_(size / ((rows + tile_rows - 1) / tile_rows) + 64) {}
+  Prefetch(std::span<const std::byte> panel, std::int64_t rows)
+      : at_(reinterpret_cast<const char*>(panel.data())),
+        end_(at_ + panel.size()),
+        step_(static_cast<std::int64_t>(panel.size()) / ((rows + tile_rows - 1) / tile_rows) + 64) {}
   void advance() {
     const char* const last = end_ - at_ < step_ ? end_ : at_ + step_;
     for (; at_ < last; at_ += 64) __builtin_prefetch(at_, 0, 2);
@@ -182,13 +102,13 @@ using IntegerTile = std::array<std::int32_t, tile_rows * panel_columns>;
 
 // sums[row][column], for `count` rows (1 to 6): row r begins at rows[r], its segments `offsets` elements further on.
 void multiply_tile(const std::int16_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
-                   std::int64_t pairs, const std::int16_t* panel, std::int32_t* sums);
+                   const IntegerPanels::Panel& panel, std::int32_t* sums);
 
-// sums[c] over taps for 16 channels that lie beside each other: a convolution of each channel by its own kernel. Tap t is
-// offsets[t] elements from `at`; `weights` hold pairs of taps by channel, in the order in which unpacking 16-bit lanes puts
-// them (0 to 3 and 8 to 11, then 4 to 7 and 12 to 15).
-void multiply_taps(const std::int16_t* at, std::span<const std::int64_t> offsets, const std::int16_t* weights,
-                   std::int32_t* sums);
+// sums[i][c] over taps for 16 channels that lie beside each other, at `count` places: a convolution of each channel by its own
+// kernel. Tap t is offsets[t] elements from the place, that places[i] from `at`; `weights` hold pairs of taps by channel, in
+// the order in which unpacking 16-bit lanes puts them (0 to 3 and 8 to 11, then 4 to 7 and 12 to 15).
+void multiply_taps(const std::int16_t* at, const std::int64_t* places, std::int64_t count,
+                   std::span<const std::int64_t> offsets, const std::int16_t* weights, std::int32_t* sums);
 
 // to[i] = from[i] - zero, for int8 or uint8.
 void widen(const std::byte* from, ir::ElementType type, std::int32_t zero, std::int64_t count, std::int16_t* to);
@@ -201,10 +121,15 @@ struct Requantization {
   std::int32_t zero = 0;                          // of codes
   ir::ElementType type = ir::ElementType::int32;  // int8, uint8: codes; float32; int32
 };
-// Rows of sums, 16 columns apart, to `columns` (at most 16) elements of each row of `to`, `step` bytes apart. `first` is the
-// first column of the panel.
+// Rows of sums, `apart` from each other, to `columns` (at most 16) elements of each row of `to`, `step` bytes apart. `first` is
+// the first column of the panel. 16 sums of each row are read.
 void finish_tile(const std::int32_t* sums, std::int64_t rows, std::int64_t columns, const Requantization& by,
-                 std::int64_t first, std::byte* to, std::int64_t step);
+                 std::int64_t first, std::byte* to, std::int64_t step, std::int64_t apart = panel_columns);
+
+// Row-major sums of all columns, on several threads; 64 bytes behind them are read. Columns may be in groups, of which each begins
+// with a panel in what `by` points to.
+void finish_rows(const std::int32_t* sums, std::int64_t rows, std::int64_t groups, std::int64_t columns,
+                 const Requantization& by, std::byte* to);
 
 // Scales, zero points and a bias by column, padded with zeros: what a Requantization points to.
 struct ColumnValues {

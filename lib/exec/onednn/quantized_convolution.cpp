@@ -1,6 +1,8 @@
 // QLinearConv and ConvInteger with constant weights, over one or two spatial dimensions: groups, depthwise, dilations,
 // asymmetric pads, zero points of both sides. A tile of output rows reads its input rows from a copy with the padding in
 // place: bytes where the weights less their zero points are 8 bits wide, 16-bit words less the zero point otherwise.
+// 3 x 3 ones of many channels go by Winograd's algorithm (integer_winograd.h), and all but depthwise ones by oneDNN where that is
+// exact (integer_primitive.h).
 //
 // Given back to the reference kernel: more dimensions, weights that change, empty tensors, what is not valid.
 #include <cstring>
@@ -9,6 +11,8 @@
 #include "exec/onednn/channels_last.h"
 #include "exec/onednn/families.h"
 #include "exec/onednn/integer_core.h"
+#include "exec/onednn/integer_primitive.h"
+#include "exec/onednn/integer_winograd.h"
 #include "exec/reference/quantization.h"
 #include "exec/reference/window.h"
 #include "hone/ir/dimension.h"
@@ -23,6 +27,8 @@ using ir::ElementType;
 constexpr std::int64_t tile_bytes = 128 << 10;
 // Products a thread must have to be worth waking.
 constexpr std::int64_t thread_products = 1 << 20;
+// Sums of a thread that stay in its second-level cache, of one that has VNNI (1 MiB or more).
+constexpr std::int64_t sum_bytes = 512 << 10;
 
 class QuantizedConvolution final : public Kernel {
  public:
@@ -43,7 +49,6 @@ class QuantizedConvolution final : public Kernel {
     shapes_.begin_key();
     shapes_.add(x);
     Entry* entry = shapes_.find();
-    pack();
     if (!entry) entry = &shapes_.insert(guarded([&] { return plan(context, x); }), {x.layout});
     if (!entry->runs || !is_valid(context, x.type)) {
       name_ = "reference";
@@ -61,20 +66,30 @@ class QuantizedConvolution final : public Kernel {
     const Entry& e = *entry;
     const std::int32_t zero = zero_point(context, x_zero_at_);
     const ElementType type = x.type;
-    if (narrow_) by.addend = addend_less_zero(by.addend, byte_zero(type, zero));
+    if (narrow_ && !e.winograd) by.addend = addend_less_zero(by.addend, byte_zero(type, zero));
     const std::byte* image = entry->source.get(context, x);
+    const bool as_is = e.as_is && type == ElementType::uint8;
     const std::int64_t parts = std::min<std::int64_t>(threads(), 1 + e.products / thread_products);
     const std::int64_t all_rows = e.batch * e.out_h;
     // Threads share the rows of the output; its channels, where rows are few and leave one with more than another.
     const bool by_panels = all_rows % parts != 0 && all_rows < 16 * parts && e.panels >= 2 * parts;
     const std::uint64_t copy_bytes = static_cast<std::uint64_t>(e.tile_size) * (narrow_ ? 1 : sizeof(std::int16_t));
-    std::byte* copies = context.scratch(static_cast<std::uint64_t>(parts) * copy_bytes);
     if (!e.layout || e.layout_type != by.type) {
       entry->layout = channels_last_layout(e.dims, by.type);
       entry->layout_type = by.type;
     }
     Array& out = output_in(context, 0, by.type, e.dims, e.layout);
     const auto step = static_cast<std::int64_t>(e.dims[1] * ir::bit_width(by.type) / 8);
+    if (e.winograd) {
+      std::byte* scratch = context.scratch(e.winograd->scratch_bytes());
+      e.winograd->run(image, type, zero, *winograd_weights_, by, scratch, out.data, step);
+      return;
+    }
+    if (primitives_) {
+      run_primitives(context, *entry, image, type, zero, as_is, by, out.data, step);
+      return;
+    }
+    std::byte* copies = context.scratch(as_is ? 0 : static_cast<std::uint64_t>(parts) * copy_bytes);
     parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t part = begin; part < end; ++part) {
         std::byte* copy = copies + static_cast<std::uint64_t>(part) * copy_bytes;
@@ -89,7 +104,10 @@ class QuantizedConvolution final : public Kernel {
           const std::byte* from = image + n * e.image_size;
           const std::int64_t places = count * e.out_w;
           std::byte* to = out.data + row * e.out_w * step;
-          if (narrow_) {
+          if (as_is) {
+            const std::byte* rows = from + first * e.step_h * e.w * e.channels;
+            multiply(e, reinterpret_cast<const std::uint8_t*>(rows), places, by, first_panel, last_panel, to, step);
+          } else if (narrow_) {
             fill(e, from, type, zero, first, first + count, bytes);
             multiply(e, bytes, places, by, first_panel, last_panel, to, step);
           } else {
@@ -109,6 +127,10 @@ class QuantizedConvolution final : public Kernel {
  private:
   struct Entry {
     bool runs = false;
+    bool as_is = false;  // unsigned codes lie as a tile's copy would
+    std::optional<IntegerWinograd> winograd;
+    IntegerPrimitive whole, rest;  // of `whole_rows` rows of the output, and of what they leave
+    std::int64_t whole_rows = 0;
     ChannelsLast source;
     ir::Dims dims;  // of the result
     std::shared_ptr<const Layout> layout;
@@ -157,6 +179,19 @@ class QuantizedConvolution final : public Kernel {
     e.before_w = at(window.before, 1, 0);
     e.step_h = at(window.strides, 0, 1);
     e.step_w = at(window.strides, 1, 1);
+    e.source = ChannelsLast(x);
+    e.runs = true;
+    name_ = integer_kernel_name;
+    const bool one_apart = std::max({e.step_h, e.step_w, apart_h, apart_w}) == 1;
+    if (!primitives_ && group_ == 1 && kernel_h == 3 && kernel_w == 3 && one_apart) {
+      const IntegerWinogradShape shape{e.batch, e.channels, w[0], e.h, e.w, e.before_h, e.before_w, e.out_h, e.out_w};
+      if (IntegerWinograd::fits(shape, largest())) {
+        pack_winograd();
+        e.winograd.emplace(shape);
+        return e;
+      }
+    }
+    pack();
     // A kernel of one row or column reads only what it steps on.
     if (kernel_h == 1) std::swap(e.step_h, e.source_h);
     if (kernel_w == 1) std::swap(e.step_w, e.source_w);
@@ -169,6 +204,23 @@ class QuantizedConvolution final : public Kernel {
       e.tile_rows = (e.tile_rows + 1) / 2;
     e.products = e.batch * w[0] * w[1] * kernel_h * kernel_w * e.out_h * e.out_w;
     e.panels = depthwise_ ? whole(w[0]) : group_ * whole(w[0] / group_);
+    e.as_is = narrow_ && place == e.channels && place % 4 == 0 && e.source_h == 1 && e.source_w == 1 &&
+              e.before_h == 0 && e.before_w == 0 && e.width == e.w && (e.out_h - 1) * e.step_h + e.span_h <= e.h;
+    if (primitives_ && narrow_) {
+      const auto make = [&](std::int64_t rows) {
+        return IntegerPrimitive::convolution({group_, e.channels, w[0], (rows - 1) * e.step_h + e.span_h, e.width, rows,
+                                              e.out_w, kernel_h, kernel_w, e.step_h, e.step_w, apart_h, apart_w});
+      };
+      const std::int64_t most = std::max<std::int64_t>(1, threads() * sum_bytes / (e.out_w * w[0] * 4));
+      const std::int64_t parts = (e.out_h + most - 1) / most;
+      e.whole_rows = (e.out_h + parts - 1) / parts;
+      e.whole = make(e.whole_rows);
+      if (const std::int64_t left = e.out_h % e.whole_rows; e.whole && left > 0) e.rest = make(left);
+      if (!e.whole || (e.out_h % e.whole_rows > 0 && !e.rest)) {
+        primitives_ = packed_ = false;
+        return plan(context, x);
+      }
+    }
     e.tile_size = (size_of(e.tile_rows) + 4 + 63) / 64 * 64;  // the last quad may reach 3 bytes over the end
     for (std::int64_t r = 0; r < e.tile_rows; ++r) {
       for (std::int64_t c = 0; c < e.out_w; ++c) e.places.push_back((r * e.step_h * e.width + c * e.step_w) * place);
@@ -177,9 +229,6 @@ class QuantizedConvolution final : public Kernel {
       for (std::int64_t c = 0; c < (segment_is_row_ ? 1 : kernel_w); ++c)
         e.offsets.push_back((r * apart_h * e.width + c * apart_w) * place);
     }
-    e.source = ChannelsLast(x);
-    e.runs = true;
-    name_ = integer_kernel_name;
     return e;
   }
 
@@ -235,20 +284,46 @@ class QuantizedConvolution final : public Kernel {
     return result;
   }
 
+  // Calls f(codes, zero points) with the weights as they are.
+  template <typename F>
+  auto with_codes(F&& f) const {
+    const ir::Tensor loaded = weights_->loaded();
+    const std::byte* codes = loaded.bytes().data();
+    const std::vector<std::int32_t> zero = zeros();
+    return loaded.type() == ElementType::int8 ? f(reinterpret_cast<const std::int8_t*>(codes), zero)
+                                              : f(reinterpret_cast<const std::uint8_t*>(codes), zero);
+  }
+
+  // The largest size of a weight less its zero point.
+  std::int64_t largest() const {
+    return with_codes([&](const auto* codes, const std::vector<std::int32_t>& zero) {
+      const std::int64_t count = weights_->element_count(), per_channel = count / weights_->dims()[0];
+      std::int32_t result = 0;
+      for (std::int64_t i = 0; i < count; ++i)
+        result = std::max(result, std::abs(codes[i] - zero[static_cast<std::size_t>(i / per_channel)]));
+      return std::int64_t{result};
+    });
+  }
+
+  void pack_winograd() {
+    if (winograd_weights_) return;
+    with_codes([&](const auto* codes, const std::vector<std::int32_t>& zero) {
+      const std::int64_t in = weights_->dims()[1];
+      winograd_weights_.emplace(
+          IntegerWinograd::weights(in, weights_->dims()[0], [&](std::int64_t out, std::int64_t c, std::int64_t tap) {
+            return codes[(out * in + c) * 9 + tap] - zero[static_cast<std::size_t>(out)];
+          }));
+    });
+  }
+
   void pack() {
     if (packed_) return;
     packed_ = true;
-    const ir::Tensor loaded = weights_->loaded();
-    if (loaded.type() == ElementType::int8) {
-      pack(reinterpret_cast<const std::int8_t*>(loaded.bytes().data()));
-    } else {
-      pack(reinterpret_cast<const std::uint8_t*>(loaded.bytes().data()));
-    }
+    with_codes([&](const auto* codes, const std::vector<std::int32_t>& zero) { pack(codes, zero); });
   }
   template <typename T>
-  void pack(const T* codes) {
+  void pack(const T* codes, const std::vector<std::int32_t>& zero) {
     const ir::Dims& w = weights_->dims();
-    const std::vector<std::int32_t> zero = zeros();
     const std::int64_t taps = product(w, 2, w.size()), per_channel = w[1] * taps;
     if (depthwise_) {
       pack_taps(taps, [&](std::int64_t channel, std::int64_t tap) {
@@ -257,16 +332,21 @@ class QuantizedConvolution final : public Kernel {
       return;
     }
     narrow_ = true;
-    const std::int64_t count = weights_->element_count();
-    for (std::int64_t i = 0; i < count && narrow_; ++i) {
-      const std::int32_t value = codes[i] - zero[static_cast<std::size_t>(i / per_channel)];
-      narrow_ = value >= -128 && value <= 127;
+    sums_.assign(static_cast<std::size_t>(w[0]), 0);
+    for (std::int64_t channel = 0; channel < w[0]; ++channel) {
+      for (std::int64_t i = 0; i < per_channel; ++i) {
+        const std::int32_t value = codes[channel * per_channel + i] - zero[static_cast<std::size_t>(channel)];
+        narrow_ = narrow_ && value >= -128 && value <= 127;
+        sums_[static_cast<std::size_t>(channel)] += value;
+      }
     }
+    if (narrow_ && primitives_) return;
+    primitives_ = false;
     if (narrow_) {
       pack_as<std::uint8_t>(codes, zero);
-      double rest = 0;
-      for (const BytePanels& group : bytes_) rest += group.rest() / static_cast<double>(group_);
-      narrow_ = rest <= largest_rest;
+      double work = 0;
+      for (const BytePanels& group : bytes_) work += group.work() / static_cast<double>(group_);
+      narrow_ = work <= most_byte_work;
       if (!narrow_) bytes_.clear();
     }
     if (!narrow_) pack_as<std::int16_t>(codes, zero);
@@ -280,12 +360,18 @@ class QuantizedConvolution final : public Kernel {
     const std::int64_t place = words ? even(in) : in;
     const std::int64_t segments = segment_is_row_ ? taps / kernel_w : taps;
     const std::int64_t length = segment_is_row_ ? kernel_w * place : place;
+    // By segment and depth: where a channel's weight is among its own, or -1 for padding.
+    std::vector<std::int64_t> from;
+    for (std::int64_t segment = 0; segment < segments; ++segment) {
+      for (std::int64_t k = 0; k < length; ++k) {
+        const std::int64_t tap = segment_is_row_ ? segment * kernel_w + k / place : segment, c = k % place;
+        from.push_back(c < in ? c * taps + tap : -1);
+      }
+    }
     for (std::int64_t g = 0; g < group_; ++g) {
       const auto at = [&](std::int64_t segment, std::int64_t k, std::int64_t column) {
-        const std::int64_t channel = g * each + column, c = k % place;
-        if (c >= in) return 0;
-        const std::int64_t tap = segment_is_row_ ? segment * kernel_w + k / place : segment;
-        return codes[(channel * in + c) * taps + tap] - zero[static_cast<std::size_t>(channel)];
+        const std::int64_t channel = g * each + column, own = from[static_cast<std::size_t>(segment * length + k)];
+        return own < 0 ? 0 : codes[channel * in * taps + own] - zero[static_cast<std::size_t>(channel)];
       };
       if constexpr (words) {
         groups_.emplace_back(segments, length, each).fill(at);
@@ -301,7 +387,9 @@ class QuantizedConvolution final : public Kernel {
     const std::size_t in_group = whole_panels(each);
     less_zero_.assign(static_cast<std::size_t>(group_) * in_group, 0);
     for (std::size_t i = 0; i < less_zero_.size(); ++i) {
-      const std::int32_t sum = bytes_[i / in_group].sum(static_cast<std::int64_t>(i % in_group));
+      const std::size_t column = i % in_group;
+      if (column >= static_cast<std::size_t>(each)) continue;
+      const std::int32_t sum = sums_[i / in_group * static_cast<std::size_t>(each) + column];
       less_zero_[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(addend ? addend[i] : 0) -
                                                 static_cast<std::uint32_t>(zero) * static_cast<std::uint32_t>(sum));
     }
@@ -345,23 +433,23 @@ class QuantizedConvolution final : public Kernel {
     const std::int64_t left = std::min(e.before_w, e.width);
     const std::int64_t own = weights_->dims()[1], each = words ? even(own) : own;
     const bool dense = place == e.channels && e.source_w == 1;
-    for (std::int64_t r = 0; r < rows; ++r, copy += row_size) {
+    const auto fill_row = [&](std::int64_t r, T* line) {
       const std::int64_t y = (first * e.step_h + r) * e.source_h - e.before_h;
       if (y < 0 || y >= e.h) {
-        std::fill_n(copy, row_size, padding);
-        continue;
+        std::fill_n(line, row_size, padding);
+        return;
       }
       const std::byte* from = image + y * e.w * e.channels;
       if (dense) {
         const std::int64_t count = std::clamp<std::int64_t>(e.width - left, 0, e.w);
-        std::fill_n(copy, left * place, padding);
-        put(from, count * place, copy + left * place);
-        std::fill_n(copy + (left + count) * place, (e.width - left - count) * place, padding);
-        continue;
+        std::fill_n(line, left * place, padding);
+        put(from, count * place, line + left * place);
+        std::fill_n(line + (left + count) * place, (e.width - left - count) * place, padding);
+        return;
       }
       for (std::int64_t c = 0; c < e.width; ++c) {
         const std::int64_t x = c * e.source_w - e.before_w;
-        T* to = copy + c * place;
+        T* to = line + c * place;
         if (x < 0 || x >= e.w) {
           std::fill_n(to, place, padding);
         } else if (depthwise_ || own == each) {
@@ -373,6 +461,38 @@ class QuantizedConvolution final : public Kernel {
             to[g * each + own] = 0;
           }
         }
+      }
+    };
+    parallel_for(rows, std::max<std::int64_t>(1, (1 << 15) / row_size), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r) fill_row(r, copy + r * row_size);
+    });
+  }
+
+  // By oneDNN, a part of the output rows at a time, so that their sums stay in the cache.
+  void run_primitives(Context& context, Entry& e, const std::byte* image, ElementType type, std::int32_t zero,
+                      bool as_is, const Requantization& by, std::byte* out, std::int64_t step) {
+    const std::int64_t row_size = e.width * place_size(), channels = weights_->dims()[0];
+    const std::int64_t copied = ((e.whole_rows - 1) * e.step_h + e.span_h) * row_size;
+    auto* copy = reinterpret_cast<std::uint8_t*>(context.scratch(as_is ? 0 : static_cast<std::uint64_t>(copied)));
+    auto* sums = reinterpret_cast<std::int32_t*>(
+        context.scratch(static_cast<std::uint64_t>(e.whole_rows * e.out_w * channels) * sizeof(std::int32_t) + 64));
+    std::byte* scratch = context.scratch(std::max(e.whole.scratch_bytes(), e.rest.scratch_bytes()));
+    for (std::int64_t n = 0; n < e.batch; ++n, image += e.image_size) {
+      for (std::int64_t first = 0; first < e.out_h; first += e.whole_rows) {
+        const std::int64_t count = std::min(e.whole_rows, e.out_h - first);
+        if (!as_is) fill(e, image, type, zero, first, first + count, copy);
+        IntegerPrimitive& primitive = count == e.whole_rows ? e.whole : e.rest;
+        const void* weights = primitive.pack(packed_weights_, [&](std::byte* to) {
+          with_codes([&](const auto* codes, const std::vector<std::int32_t>& zeros) {
+            const std::int64_t all = weights_->element_count(), per_channel = all / channels;
+            for (std::int64_t i = 0; i < all; ++i)
+              to[i] = static_cast<std::byte>(codes[i] - zeros[static_cast<std::size_t>(i / per_channel)]);
+          });
+        });
+        primitive.run(as_is ? reinterpret_cast<const std::uint8_t*>(image) + first * e.step_h * row_size : copy,
+                      weights, scratch, sums);
+        finish_rows(sums, count * e.out_w, group_, channels / group_, by, out + (n * e.out_h + first) * e.out_w * step);
+        name_ = primitive.name();
       }
     }
   }
@@ -387,40 +507,27 @@ class QuantizedConvolution final : public Kernel {
     alignas(32) IntegerTile sums;
     for (std::int64_t p = first_panel; p < last_panel; ++p) {
       const std::int64_t g = p / in_group, column = p % in_group * panel_columns;
-      const auto at = static_cast<std::size_t>(g);
-      const std::int64_t own = p % in_group;
-      const auto panel_of = [&](std::int64_t index) {
+      const auto& panels = [&]() -> const auto& {
         if constexpr (words) {
-          return groups_[at].panel(index);
+          return groups_[static_cast<std::size_t>(g)];
         } else {
-          return bytes_[at].panel(index);
-        }
-      };
-      const auto panel = panel_of(own);
-      const std::int64_t columns = std::min(panel_columns, each - column);
-      std::byte* to = out + (g * each + column) * width;
-      const void* upcoming = nullptr;
-      std::int64_t panel_bytes = 0;
-      if (p + 1 < last_panel && own + 1 < in_group) {
-        if constexpr (words) {
-          upcoming = groups_[at].panel(own + 1);
-          panel_bytes = groups_[at].depth() * panel_columns * 2;
-        } else {
-          upcoming = bytes_[at].panel(own + 1).weights;
-          panel_bytes = bytes_[at].depth() * panel_columns;
+          return bytes_[static_cast<std::size_t>(g)];
         }
       }
-      Prefetch next(upcoming, panel_bytes, places);
+      ();
+      const std::int64_t own = p % in_group;
+      const auto panel = panels.panel(own);
+      const std::int64_t columns = std::min(panel_columns, each - column);
+      std::byte* to = out + (g * each + column) * width;
+      std::span<const std::byte> upcoming;
+      if (p + 1 < last_panel && own + 1 < in_group) upcoming = std::as_bytes(panels.panel(own + 1).weights);
+      Prefetch next(upcoming, places);
       for (std::int64_t i = 0; i < places; i += tile_rows) {
         const std::int64_t count = std::min(tile_rows, places - i);
         const T* rows[tile_rows];
         for (std::int64_t r = 0; r < count; ++r) rows[r] = copy + e.places[static_cast<std::size_t>(i + r)] + g * size;
         next.advance();
-        if constexpr (words) {
-          multiply_tile(rows, count, e.offsets, groups_[at].pairs(), panel, sums.data());
-        } else {
-          multiply_bytes(rows, count, e.offsets, panel, sums.data());
-        }
+        multiply_tile(rows, count, e.offsets, panel, sums.data());
         finish_tile(sums.data(), count, columns, by, p * panel_columns, to + i * step, step);
       }
     }
@@ -432,16 +539,15 @@ class QuantizedConvolution final : public Kernel {
     const std::int64_t width = static_cast<std::int64_t>(ir::bit_width(by.type) / 8);
     const auto taps = static_cast<std::int64_t>(e.offsets.size());
     const auto* weights = reinterpret_cast<const std::int16_t*>(taps_->data());
-    alignas(32) IntegerTile sums;
-    for (std::int64_t b = first_panel; b < last_panel; ++b) {
-      const std::int64_t column = b * panel_columns, columns = std::min(panel_columns, channels - column);
-      const std::int16_t* own = weights + b * ((taps + 1) / 2) * 2 * panel_columns;
-      for (std::int64_t i = 0; i < places; i += tile_rows) {
-        const std::int64_t count = std::min(tile_rows, places - i);
-        for (std::int64_t r = 0; r < count; ++r) {
-          multiply_taps(copy + e.places[static_cast<std::size_t>(i + r)] + column, e.offsets, own,
-                        sums.data() + r * panel_columns);
-        }
+    // Of some places all channels, so that what they read stays in the first-level cache.
+    constexpr std::int64_t at_once = 32;
+    alignas(32) std::array<std::int32_t, at_once * panel_columns> sums;
+    for (std::int64_t i = 0; i < places; i += at_once) {
+      const std::int64_t count = std::min(at_once, places - i);
+      for (std::int64_t b = first_panel; b < last_panel; ++b) {
+        const std::int64_t column = b * panel_columns, columns = std::min(panel_columns, channels - column);
+        const std::int16_t* own = weights + b * ((taps + 1) / 2) * 2 * panel_columns;
+        multiply_taps(copy + column, e.places.data() + i, count, e.offsets, own, sums.data());
         finish_tile(sums.data(), count, columns, by, column, out + i * step + column * width, step);
       }
     }
@@ -457,6 +563,10 @@ class QuantizedConvolution final : public Kernel {
   bool narrow_ = false;            // as bytes, not as words
   std::vector<BytePanels> bytes_;  // by group
   std::vector<IntegerPanels> groups_;
+  std::optional<IntegerPanels> winograd_weights_;
+  bool primitives_ = false;         // oneDNN's, in place of the above
+  PackedWeights packed_weights_;    // for them
+  std::vector<std::int32_t> sums_;  // of the weights of a channel
   std::vector<std::int32_t> less_zero_;
   std::unique_ptr<Buffer> taps_;
   ColumnValues columns_;
@@ -481,6 +591,7 @@ class QuantizedConvolution final : public Kernel {
     const std::int64_t group = kernel->group_;
     kernel->depthwise_ = group > 1 && group == w[0] && w[1] == 1;
     const std::vector<std::int64_t> dilations = info.node.ints_or("dilations", {});
+    kernel->primitives_ = !kernel->depthwise_ && has_exact_bytes();
     kernel->segment_is_row_ = group == 1 && (dilations.empty() || dilations.back() == 1);
     return kernel;
   }

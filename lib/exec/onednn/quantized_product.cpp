@@ -9,6 +9,7 @@
 #include "exec/onednn/avx2.h"
 #include "exec/onednn/families.h"
 #include "exec/onednn/integer_core.h"
+#include "exec/onednn/integer_primitive.h"
 #include "exec/onednn/runtime.h"
 #include "exec/reference/quantization.h"
 #include "hone/ir/dimension.h"
@@ -23,6 +24,8 @@ using ir::ElementType;
 constexpr std::int64_t tile_bytes = 256 << 10;
 // Products a thread must have to be worth waking.
 constexpr std::int64_t thread_products = 1 << 20;
+// Sums of a thread that stay in its second-level cache, of one that has VNNI (1 MiB or more).
+constexpr std::int64_t sum_bytes = 512 << 10;
 constexpr std::size_t none = 99;
 
 // Where an operator has its operands.
@@ -78,6 +81,14 @@ class QuantizedProduct final : public Kernel {
     }
     Requantization by = requantization(context, shape, a_scale, type);
     if (!b && !packed_) pack_constant(context, shape);
+    Primitives* primitives = nullptr;
+    if (!b && narrow_ && primitives_) {
+      primitives = &shapes_.of(a, [&](const Array&) { return plan(shape); });
+      if (!primitives->whole) {
+        primitives_ = false;
+        pack_constant(context, shape);
+      }
+    }
     if (!b && narrow_) {
       // (x - zero) * w = x * w - zero * w: the last is the same in every row.
       std::vector<std::int32_t>& addend = columns_.addend;
@@ -85,13 +96,17 @@ class QuantizedProduct final : public Kernel {
       for (std::size_t c = 0; c < addend.size(); ++c) {
         addend[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(addend[c]) -
                                               static_cast<std::uint32_t>(byte_zero(type, zero)) *
-                                                  static_cast<std::uint32_t>(bytes_.sum(static_cast<std::int64_t>(c))));
+                                                  static_cast<std::uint32_t>(sums_[c]));
       }
       by.addend = addend.data();
     }
     std::vector<IntegerPanels> packed;
     if (b) packed = pack(context, *b, shape);
     Array& out = context.output(0, by.type, shape.dims);
+    if (primitives_ && primitives) {
+      run_primitives(context, *primitives, shape, codes, type, by, out.data);
+      return;
+    }
     if (!b && narrow_) {
       const std::int64_t quads = (shape.depth + 3) / 4 * 4;
       multiply<std::uint8_t>(
@@ -101,11 +116,7 @@ class QuantizedProduct final : public Kernel {
             std::memset(to + shape.depth, 0, static_cast<std::size_t>(quads - shape.depth));
           },
           type == ElementType::uint8 && quads == shape.depth,
-          [&](std::int64_t, std::int64_t p, const std::uint8_t* const* rows, std::int64_t count, std::int32_t* sums) {
-            const std::int64_t start = 0;
-            multiply_bytes(rows, count, {&start, 1}, bytes_.panel(p), sums);
-          },
-          [&](std::int64_t, std::int64_t p) { return static_cast<const void*>(bytes_.panel(p).weights); });
+          [&](std::int64_t, std::int64_t p) { return bytes_.panel(p); });
       return;
     }
     const std::vector<IntegerPanels>& panels = b ? packed : panels_;
@@ -118,13 +129,7 @@ class QuantizedProduct final : public Kernel {
           widen(from, type, zero, shape.depth, to);
           if (shape.depth % 2 != 0) to[shape.depth] = 0;
         },
-        false,
-        [&](std::int64_t stack, std::int64_t p, const std::int16_t* const* rows, std::int64_t count,
-            std::int32_t* sums) {
-          const std::int64_t start = 0;
-          multiply_tile(rows, count, {&start, 1}, matrix(stack).pairs(), matrix(stack).panel(p), sums);
-        },
-        [&](std::int64_t stack, std::int64_t p) { return static_cast<const void*>(matrix(stack).panel(p)); });
+        false, [&](std::int64_t stack, std::int64_t p) { return matrix(stack).panel(p); });
   }
 
  private:
@@ -247,15 +252,25 @@ class QuantizedProduct final : public Kernel {
     const auto pack_bytes = [&]<typename T>() {
       const T* from = reinterpret_cast<const T*>(codes);
       narrow_ = true;
-      for (std::int64_t i = 0; i < s.depth * s.columns && narrow_; ++i) {
-        const std::int32_t value = from[i] - zero[static_cast<std::size_t>(transpose_b_ ? i / s.depth : i % s.columns)];
-        narrow_ = value >= -128 && value <= 127;
+      sums_.assign(whole_panels(s.columns), 0);
+      const auto check = [&](std::size_t column, T code) {
+        const std::int32_t value = code - zero[column];
+        narrow_ = narrow_ && value >= -128 && value <= 127;
+        sums_[column] += value;
+      };
+      for (std::int64_t i = 0; i < s.depth * s.columns;) {
+        if (transpose_b_) {
+          const auto column = static_cast<std::size_t>(i / s.depth);
+          for (std::int64_t k = 0; k < s.depth; ++k) check(column, from[i++]);
+        } else {
+          for (std::int64_t c = 0; c < s.columns; ++c) check(static_cast<std::size_t>(c), from[i++]);
+        }
       }
-      if (!narrow_) return;
+      if (!narrow_ || primitives_) return;
       bytes_ = BytePanels(1, s.depth, s.columns, [&](std::int64_t, std::int64_t k, std::int64_t column) {
         return from[k * row_step + column * column_step] - zero[static_cast<std::size_t>(column)];
       });
-      narrow_ = bytes_.rest() <= largest_rest;
+      narrow_ = bytes_.work() <= most_byte_work;
     };
     if (loaded.type() == ElementType::int8) {
       pack_bytes.template operator()<std::int8_t>();
@@ -270,6 +285,61 @@ class QuantizedProduct final : public Kernel {
     packed_ = true;
   }
 
+  // Of the rows that `whole` computes at once, and of what they leave.
+  struct Primitives {
+    IntegerPrimitive whole, rest;
+    std::int64_t rows = 0;
+  };
+  static Primitives plan(const Shape& s) {
+    Primitives result;
+    const std::int64_t most = std::max<std::int64_t>(tile_rows, threads() * sum_bytes / (s.columns * 4));
+    const std::int64_t parts = (s.rows + most - 1) / most;
+    result.rows = (s.rows + parts - 1) / parts;
+    result.whole = IntegerPrimitive::product(result.rows, s.depth, s.columns);
+    if (const std::int64_t left = s.rows % result.rows; result.whole && left > 0) {
+      result.rest = IntegerPrimitive::product(left, s.depth, s.columns);
+      if (!result.rest) result.whole = IntegerPrimitive();
+    }
+    return result;
+  }
+  void run_primitives(Context& context, Primitives& by_rows, const Shape& s, const std::byte* codes, ElementType type,
+                      const Requantization& by, std::byte* out) {
+    const bool as_is = type == ElementType::uint8;
+    const std::int64_t width = s.columns * static_cast<std::int64_t>(ir::bit_width(by.type) / 8);
+    auto* copy = reinterpret_cast<std::uint8_t*>(
+        context.scratch(as_is ? 0 : static_cast<std::uint64_t>(by_rows.rows * s.depth)));
+    auto* sums = reinterpret_cast<std::int32_t*>(
+        context.scratch(static_cast<std::uint64_t>(by_rows.rows * s.columns) * sizeof(std::int32_t) + 64));
+    std::byte* scratch = context.scratch(std::max(by_rows.whole.scratch_bytes(), by_rows.rest.scratch_bytes()));
+    for (std::int64_t first = 0; first < s.rows; first += by_rows.rows) {
+      const std::int64_t count = std::min(by_rows.rows, s.rows - first);
+      const std::byte* from = codes + first * s.depth;
+      if (!as_is) {
+        parallel_for(count * s.depth, 1 << 15, [&](std::int64_t begin, std::int64_t end) {
+          to_bytes(from + begin, type, end - begin, copy + begin);
+        });
+      }
+      IntegerPrimitive& primitive = count == by_rows.rows ? by_rows.whole : by_rows.rest;
+      const void* weights = primitive.pack(packed_weights_, [&](std::byte* to) { copy_weights(context, s, to); });
+      primitive.run(as_is ? reinterpret_cast<const std::uint8_t*>(from) : copy, weights, scratch, sums);
+      finish_rows(sums, count, 1, s.columns, by, out + first * width);
+      name_ = primitive.name();
+    }
+  }
+  // Weights less their zero points, row-major.
+  void copy_weights(Context& context, const Shape& s, std::byte* to) const {
+    const ir::Tensor loaded = weights_->loaded();
+    const std::byte* codes = loaded.bytes().data();
+    const std::vector<std::int16_t> zero = zeros(context, s.columns);
+    const std::int64_t column_step = transpose_b_ ? s.depth : 1, row_step = transpose_b_ ? 1 : s.columns;
+    for (std::int64_t k = 0; k < s.depth; ++k) {
+      for (std::int64_t c = 0; c < s.columns; ++c) {
+        const auto code = static_cast<std::int32_t>(codes[k * row_step + c * column_step]);
+        *to++ = static_cast<std::byte>(code - zero[static_cast<std::size_t>(c)]);
+      }
+    }
+  }
+
   std::vector<IntegerPanels> pack(Context& context, const Array& b, const Shape& s) const {
     std::vector<IntegerPanels> result;
     const std::vector<std::int16_t> zero = zeros(context, s.columns);
@@ -282,12 +352,12 @@ class QuantizedProduct final : public Kernel {
     return result;
   }
 
-  // Rows as elements of T: `copy` makes one (not if the codes are that already: `as_is`), `by_panel` multiplies up to six
-  // by a panel, `panel_at` says where that lies.
-  template <typename T, typename Copy, typename ByPanel, typename PanelAt>
+  // Rows as elements of T: `make_row` makes one (not if the codes are that already: `as_is`). `panel_at` gives a panel of a
+  // stack.
+  template <typename T, typename Copy, typename PanelAt>
   static void multiply(Context& context, const Shape& s, const std::byte* codes, std::int64_t depth,
                        std::int64_t all_panels, const Requantization& by, std::byte* out, const Copy& make_row,
-                       bool as_is, const ByPanel& by_panel, const PanelAt& panel_at) {
+                       bool as_is, const PanelAt& panel_at) {
     constexpr auto size = static_cast<std::int64_t>(sizeof(T));
     const std::int64_t products = s.stacks * s.rows * s.depth * s.columns;
     const std::int64_t parts = std::min<std::int64_t>(threads(), 1 + products / thread_products);
@@ -302,6 +372,7 @@ class QuantizedProduct final : public Kernel {
     auto* copies =
         reinterpret_cast<T*>(context.scratch(as_is ? 0 : static_cast<std::uint64_t>(parts * tile_size * size)));
     const auto width = static_cast<std::int64_t>(ir::bit_width(by.type) / 8), step = s.columns * width;
+    const std::int64_t start = 0;
     parallel_for(parts, 1, [&](std::int64_t first_part, std::int64_t last_part) {
       for (std::int64_t part = first_part; part < last_part; ++part) {
         T* copy = copies + part * tile_size;
@@ -316,13 +387,16 @@ class QuantizedProduct final : public Kernel {
           const T* from = as_is ? reinterpret_cast<const T*>(codes + row * s.depth) : copy;
           for (std::int64_t p = first_panel; p < last_panel; ++p) {
             const std::int64_t column = p * panel_columns, columns = std::min(panel_columns, s.columns - column);
-            Prefetch next(p + 1 < last_panel ? panel_at(stack, p + 1) : nullptr, depth * panel_columns * size, count);
+            const auto panel = panel_at(stack, p);
+            Prefetch next(
+                p + 1 < last_panel ? std::as_bytes(panel_at(stack, p + 1).weights) : std::span<const std::byte>(),
+                count);
             for (std::int64_t i = 0; i < count; i += tile_rows) {
               const std::int64_t some = std::min(tile_rows, count - i);
               const T* rows[tile_rows];
               for (std::int64_t r = 0; r < some; ++r) rows[r] = from + (i + r) * depth;
               next.advance();
-              by_panel(stack, p, rows, some, sums.data());
+              multiply_tile(rows, some, {&start, 1}, panel, sums.data());
               finish_tile(sums.data(), some, columns, by, column, out + (row + i) * step + column * width, step);
             }
           }
@@ -340,6 +414,10 @@ class QuantizedProduct final : public Kernel {
   bool packed_ = false, narrow_ = false;  // constant weights: as bytes, or as words
   BytePanels bytes_;
   std::vector<IntegerPanels> panels_;
+  bool primitives_ = has_exact_bytes();  // oneDNN's, in place of bytes
+  ShapeCache<Primitives> shapes_;
+  PackedWeights packed_weights_;    // for them
+  std::vector<std::int32_t> sums_;  // of the weights of a column
   ColumnValues columns_;
   std::string name_ = std::string(integer_kernel_name);
 };

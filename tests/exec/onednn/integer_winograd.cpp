@@ -1,0 +1,95 @@
+// Winograd's algorithm on integers gives the sums of the direct convolution, at all borders and with the largest codes and
+// weights.
+#include "exec/onednn/integer_winograd.h"
+
+#include <catch2/catch.hpp>
+
+#include "exec/onednn/avx2.h"
+#include "hone/support/random.h"
+#include "hone/support/threads.h"
+
+namespace hone::exec::onednn {
+namespace {
+
+void check(const IntegerWinogradShape& shape, bool is_signed, std::int32_t zero,
+           const std::vector<std::int16_t>& weights, const std::vector<std::byte>& image) {
+  const std::int64_t in = shape.in_channels, out = shape.out_channels;
+  const auto weight = [&](std::int64_t o, std::int64_t i, std::int64_t tap) {
+    return std::int32_t{weights[static_cast<std::size_t>((o * in + i) * 9 + tap)]};
+  };
+  const IntegerPanels packed = IntegerWinograd::weights(in, out, weight);
+  const IntegerWinograd winograd(shape);
+  Buffer scratch(winograd.scratch_bytes());
+  std::vector<std::int32_t> sums(static_cast<std::size_t>(shape.batch * shape.out_height * shape.out_width * out), -1);
+  winograd.run(image.data(), is_signed ? ir::ElementType::int8 : ir::ElementType::uint8, zero, packed, Requantization(),
+               scratch.data(), reinterpret_cast<std::byte*>(sums.data()), out * 4);
+  const std::int32_t* got = sums.data();
+  for (std::int64_t n = 0; n < shape.batch; ++n) {
+    for (std::int64_t y = 0; y < shape.out_height; ++y) {
+      for (std::int64_t x = 0; x < shape.out_width; ++x) {
+        for (std::int64_t o = 0; o < out; ++o) {
+          std::int32_t expected = 0;
+          for (std::int64_t tap = 0; tap < 9; ++tap) {
+            const std::int64_t r = y + tap / 3 - shape.top, c = x + tap % 3 - shape.left;
+            if (r < 0 || r >= shape.height || c < 0 || c >= shape.width) continue;
+            const std::byte* codes = image.data() + ((n * shape.height + r) * shape.width + c) * in;
+            for (std::int64_t i = 0; i < in; ++i) {
+              const auto code = static_cast<std::int32_t>(codes[i]);
+              expected += ((is_signed && code > 127 ? code - 256 : code) - zero) * weight(o, i, tap);
+            }
+          }
+          REQUIRE(*got++ == expected);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("integer Winograd: the sums of the direct convolution") {
+  if (!has_avx2()) return;
+  Random random(1);
+  const auto some = [&](std::int64_t low, std::int64_t high) {
+    return low + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(high - low + 1)));
+  };
+  const int before = threads();
+  for (int round = 0; round < 30; ++round) {
+    set_threads(1 + round % 3);
+    IntegerWinogradShape shape;
+    shape.batch = some(1, 2);
+    shape.in_channels = 16 * some(1, 3);
+    shape.out_channels = some(1, 40);
+    shape.height = some(3, 20);
+    // Wider than a block of tiles, now and then.
+    shape.width = round % 10 == 0 ? 150 : some(3, 20);
+    shape.top = some(0, 2);
+    shape.left = some(0, 2);
+    shape.out_height = shape.height + shape.top + some(0, 2) - 2;
+    shape.out_width = shape.width + shape.left + some(0, 2) - 2;
+    const bool is_signed = some(0, 1) == 1, extreme = round % 3 == 0;
+    const auto zero = static_cast<std::int32_t>(extreme ? 255 * some(0, 1) : some(0, 255)) - (is_signed ? 128 : 0);
+    std::vector<std::int16_t> weights(static_cast<std::size_t>(shape.in_channels * shape.out_channels * 9));
+    const auto one = static_cast<std::int16_t>(some(0, 1) == 0 ? 255 : -255);
+    for (std::int16_t& each : weights) each = extreme ? one : static_cast<std::int16_t>(some(-128, 127));
+    std::vector<std::byte> image(
+        static_cast<std::size_t>(shape.batch * shape.height * shape.width * shape.in_channels));
+    const auto far = static_cast<std::byte>(zero > 0 ? (is_signed ? -128 : 0) : (is_signed ? 127 : 255));
+    for (std::byte& each : image) each = extreme ? far : static_cast<std::byte>(some(0, 255));
+    check(shape, is_signed, zero, weights, image);
+  }
+  set_threads(before);
+}
+
+TEST_CASE("integer Winograd: not where sums could pass 30 bits") {
+  if (!has_avx2()) return;
+  IntegerWinogradShape shape{1, 1824, 64, 14, 14, 1, 1, 14, 14};
+  CHECK(IntegerWinograd::fits(shape, 127));
+  CHECK(!IntegerWinograd::fits(shape, 255));
+  shape.in_channels = 1840;
+  CHECK(!IntegerWinograd::fits(shape, 128));
+  shape.in_channels = 72;
+  CHECK(!IntegerWinograd::fits(shape, 128));
+}
+
+}  // namespace hone::exec::onednn
