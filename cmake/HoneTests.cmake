@@ -62,11 +62,13 @@ foreach(folder IN LISTS hone_test_folders)
     get_filename_component(name "${script}" NAME_WE)
     file(STRINGS "${script}" slow REGEX "^# slow")
     set(labels "${layer}")
+    set(cost 1)
     if(slow)
       list(APPEND labels slow)
+      set(cost 100)  # first, so that nothing long is left for one core at the end
     endif()
     add_test(NAME "${layer}: ${name}" COMMAND bash "${script}")
-    set_tests_properties("${layer}: ${name}" PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77 LABELS "${labels}"
+    set_tests_properties("${layer}: ${name}" PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77 COST ${cost} LABELS "${labels}"
       ENVIRONMENT "HONE=$<TARGET_FILE:hone_tool>;SOURCES=${PROJECT_SOURCE_DIR};BUILD=${PROJECT_BINARY_DIR}")
   endforeach()
 endforeach()
