@@ -4,7 +4,8 @@
     export_models.py FOLDER [NAME...]
 
 Run with a Python that has torch, torchvision, transformers and onnxscript. NAME.inputs.npz beside each model holds one set
-of inputs, for nodes.py and against_ort. Text models have a symbolic batch and length, image models a symbolic batch.
+of inputs, for nodes.py and against_ort. Text models have a symbolic batch and length, image models a symbolic batch. All have
+the depth of the real ones; gpt2 and llama_l16 are narrow, so that files stay small.
 """
 import argparse
 import os
@@ -26,12 +27,21 @@ class Bare(torch.nn.Module):
 
     def __init__(self, model, output):
         super().__init__()
-        self.model, self.output = model, output
+        self.model, self.output, self.traced = model, output, False
 
     def forward(self, ids, mask):
-        result = self.model(input_ids=ids, attention_mask=mask, use_cache=False) if self.output == "logits" else self.model(
-            input_ids=ids, attention_mask=mask)
-        return getattr(result, self.output)
+        if self.output != "logits":
+            return getattr(self.model(input_ids=ids, attention_mask=mask), self.output)
+        # transformers makes a causal mask by vmap, which the TorchScript exporter can't follow; one of four dimensions is
+        # taken as it is.
+        return self.model(input_ids=ids, attention_mask=causal(mask) if self.traced else mask, use_cache=False).logits
+
+
+def causal(mask):
+    """What is added to the scores: 0 for keys of the mask up to the query's own place."""
+    places = torch.arange(mask.shape[1])
+    seen = (places[None, :] <= places[:, None])[None, None] & mask[:, None, None, :].bool()
+    return torch.where(seen, torch.tensor(0.0), torch.tensor(torch.finfo(torch.float32).min))
 
 
 def text(make, output, vocabulary):
@@ -93,6 +103,7 @@ def export(name, exporter, folder):
                       for value in inputs.values())
     path = os.path.join(folder, f"{name}_{exporter}.onnx")
     if exporter == "torchscript":
+        model.traced = True
         torch.onnx.export(model, arguments, path, input_names=list(inputs), output_names=["y"], dynamic_axes=axes,
                           opset_version=17, dynamo=False)
     else:

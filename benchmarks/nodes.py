@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Nodes after `hone convert` against onnxsim, onnxslim and ONNX Runtime basic, as a Markdown table.
 
-    nodes.py --hone build/release/bin/hone [--inputs] [--time ROUNDS] [--cache peers.json] [-o nodes.md] MODEL...
+    nodes.py --hone build/release/bin/hone [--inputs] [--time ROUNDS] [--cache peers.json] [--keep DIR] [-o nodes.md] MODEL...
 
 Run with a Python that has onnx, onnxruntime, onnxsim and onnxslim. Nodes in subgraphs count. With --inputs, all results
 are run in ONNX Runtime on NAME.inputs.npz beside the model and compared with the original's. A peer that fails, gives
-another result, or takes longer than --timeout seconds, shows as "-". --cache keeps the peers' counts between runs. With --time, too, all results that are equal are run in
-turns in ONNX Runtime at its defaults on one thread, CPU time taken; a second table shows how many times as long as hone's a
-peer's takes (medians; above 1: hone's is faster), with the geometric mean of all models.
+another result, or takes longer than --timeout seconds, shows as "-". --cache keeps the peers' counts between runs, --keep
+their models. With --time, too, all results that are equal are run in turns in ONNX Runtime at its defaults on one thread,
+CPU time taken; a second table shows how many times as long as hone's a peer's takes (medians; above 1: hone's is faster),
+with the geometric mean of all models.
 """
 import argparse
 import collections
@@ -120,11 +121,14 @@ def main():
     parser.add_argument("--inputs", action="store_true")
     parser.add_argument("--time", type=int, default=0, metavar="ROUNDS")
     parser.add_argument("--cache")
+    parser.add_argument("--keep", metavar="DIR")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--timeout", type=float, default=600)
     parser.add_argument("--operators", action="store_true", help="print what is left in hone's result to stderr")
     parser.add_argument("-o", "--output")
     arguments = parser.parse_args()
+    if arguments.keep:
+        os.makedirs(arguments.keep, exist_ok=True)
     cache = {}
     if arguments.cache and os.path.exists(arguments.cache):
         with open(arguments.cache) as file:
@@ -159,10 +163,10 @@ def main():
             for peer, code in PEERS.items():
                 if arguments.no_peers or (peer in peers and (not arguments.time or peers[peer] is None)):
                     continue
-                theirs = os.path.join(folder, peer.replace(" ", "_") + ".onnx")
-                done = run([sys.executable, "-c", code, model, theirs], arguments.timeout)
-                ok = done is not None and os.path.exists(theirs)
-                if ok and data:
+                theirs = os.path.join(arguments.keep or folder, f"{name}.{peer.replace(' ', '_')}.onnx")
+                made = os.path.exists(theirs) or run([sys.executable, "-c", code, model, theirs], arguments.timeout) is not None
+                ok = made and os.path.exists(theirs)
+                if ok and data and peers.get(peer) is None:
                     found = compare(model, theirs, data)
                     ok = isinstance(found, float) and found <= 1e-3
                 peers[peer] = nodes(theirs) if ok else None

@@ -74,9 +74,11 @@ Status eliminate_pad(ir::Node& pad, PassContext& context) {
     pads[i] += begins[i + 2];
     pads[i + spatial] += ends[i + 2];
   }
-  if (pools) rewriter.set_attribute(user, "count_include_pad", std::int64_t{1});
-  rewriter.set_attribute(user, "pads", std::move(pads));
-  rewriter.set_input(user, 0, input);
+  rewriter.together([&] {
+    if (pools) rewriter.set_attribute(user, "count_include_pad", std::int64_t{1});
+    rewriter.set_attribute(user, "pads", std::move(pads));
+    rewriter.set_input(user, 0, input);
+  });
   return Status::changed;
 }
 

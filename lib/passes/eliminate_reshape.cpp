@@ -13,13 +13,6 @@
 #include "passes/values.h"
 
 namespace hone::passes {
-namespace {
-
-bool only_regroups(const ir::Node& node) {
-  return node.is("Reshape") || node.is("Flatten") || node.is("Squeeze") || node.is("Unsqueeze");
-}
-
-}  // namespace
 
 Status eliminate_reshape(ir::Node& node, PassContext& context) {
   rewrite::Rewriter& rewriter = context.rewriter;
@@ -32,13 +25,15 @@ Status eliminate_reshape(ir::Node& node, PassContext& context) {
   if (node.is("Reshape") && rewriter.opset(node) >= 5 && output->shape() && input->shape() &&
       !ir::constant(node.input(1))) {
     if (auto dims = reshape_target(*input->shape(), *output->shape())) {
-      if (node.has_attribute("allowzero")) rewriter.remove_attribute(node, "allowzero");
-      rewriter.set_input(node, 1, &rewriter.constant_ints(node, *dims, node.input(1)->name()));
+      rewriter.together([&] {
+        if (node.has_attribute("allowzero")) rewriter.remove_attribute(node, "allowzero");
+        rewriter.set_input(node, 1, &rewriter.constant_ints(node, *dims, node.input(1)->name()));
+      });
       return Status::changed;
     }
   }
   const ir::Node* before = input->producer();
-  if (!before || !only_regroups(*before) || !before->input(0)) return rewriter.decline(node, "changes the shape");
+  if (!before || !regroups(*before) || !before->input(0)) return rewriter.decline(node, "changes the shape");
   ir::Value& source = *before->input(0);
   if (source.shape() && output->shape() && provably_same_shape(*source.shape(), *output->shape())) {
     return rewriter.replace(node, source);

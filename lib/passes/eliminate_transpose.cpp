@@ -21,10 +21,11 @@ Status eliminate_transpose(ir::Node& transpose, PassContext& context) {
   for (const std::int64_t axis : *second) composed.push_back((*first)[static_cast<std::size_t>(axis)]);
   ir::Value& source = *before->input(0);
   if (is_identity(composed)) return rewriter.replace(transpose, source);
-  // A new node: between two edits of the old one, its type would be that of the new order over the old input.
-  ir::Node& merged =
-      rewriter.add("Transpose", {&source}, rewrite::attributes("perm", std::move(composed)), transpose, &transpose);
-  return rewriter.replace(transpose, *merged.output(0));
+  rewriter.together([&] {
+    rewriter.set_attribute(transpose, "perm", std::move(composed));
+    rewriter.set_input(transpose, 0, &source);
+  });
+  return Status::changed;
 }
 
 }  // namespace hone::passes

@@ -5,7 +5,8 @@
 // A mask of one row for all queries is widened to what the operator takes, once for all layers that share it.
 //
 // Left alone:
-//  1. scores or probabilities that anybody else sees; masks by Where; masks that enlarge the scores;
+//  1. scores or probabilities that anybody else sees; masks that enlarge the scores, or that put a number in place of scores
+//     that is not below -1e30;
 //  2. fewer key than query heads; heads that do not come from rows of [batch, length, heads * size], side by side;
 //  3. types other than float32.
 #include "hone/rewrite/match.h"
@@ -22,18 +23,18 @@ using rewrite::no;
 
 struct Bindings {
   Heads q, k, v;
-  double scale;
-  ir::Value* mask;
+  Scores scores;
   ir::Node* last;  // the Reshape that puts heads together
 };
 
-bool is_or_one(const ir::Dimension& dim, const ir::Dimension& full) {
-  return dim.number() == 1 || provably_equal(dim, full);
+// [batch or 1, heads or 1, queries, keys]
+bool is_whole(const ir::Value* mask, const ir::Dimension& queries, const ir::Dimension& keys) {
+  const auto& shape = mask->shape();
+  return shape && shape->size() == 4 && provably_equal((*shape)[2], queries) && provably_equal((*shape)[3], keys);
 }
 
 Match<Bindings> match(const ir::Node& softmax, std::int64_t opset) {
-  const ir::Value* scores = softmax.input(0);
-  if (!scores->shape() || scores->shape()->size() != 4) return no("not four dimensions");
+  if (!softmax.input(0)->shape() || softmax.input(0)->shape()->size() != 4) return no("not four dimensions");
   const std::int64_t axis = softmax.int_or("axis", opset >= 13 ? -1 : 1);
   if (axis != -1 && axis != 3) return no("softmax over another axis");
   if (softmax.output(0)->element_type() != ir::ElementType::float32) return no("element type");
@@ -50,56 +51,27 @@ Match<Bindings> match(const ir::Node& softmax, std::int64_t opset) {
   const auto v = heads(product->input(1), {0, 2, 1, 3}, value_scale);
   if (!v || value_scale != 1) return no("values are no heads side by side");
 
-  // Before it: a mask, a scale, a product of queries and keys.
-  double scale = 1;
-  ir::Value* mask = nullptr;
-  ir::Value* before = softmax.input(0);
-  if (const ir::Node* add = rewrite::sole_producer(before, "Add")) {
-    for (std::size_t i = 0; i < 2; ++i) {
-      double inner = 1;
-      ir::Value* sum = unscaled(add->input(i), inner);
-      if (!rewrite::producer(sum, "MatMul") || !same_shape(sum, before)) continue;
-      before = add->input(i);
-      mask = add->input(1 - i);
-      break;
-    }
-  }
-  if (!before->only_use()) return no("scores that anybody else sees");
-  before = unscaled(before, scale);
-  const ir::Node* scored = rewrite::sole_producer(before, "MatMul");
-  if (!scored) return no("no scores of its own");
-  const auto q = heads(scored->input(0), {0, 2, 1, 3}, scale), k = heads(scored->input(1), {0, 2, 3, 1}, scale);
+  auto scores = passes::scores(softmax);
+  if (!scores) return no(scores.reason());
+  Scores found = *scores;
+  const auto q = heads(found.product->input(0), {0, 2, 1, 3}, found.scale),
+             k = heads(found.product->input(1), {0, 2, 3, 1}, found.scale);
   if (!q || !k) return no("queries or keys are no heads side by side");
   if (q->count != k->count || v->count != k->count || q->size != k->size) return no("fewer key than query heads");
   if (!provably_equal(q->batch, k->batch) || !provably_equal(q->batch, v->batch) ||
       !provably_equal(k->length, v->length)) {
     return no("queries, keys and values of different lengths");
   }
-  if (mask) {
-    if (!mask->shape() || mask->shape()->size() > 4 || mask->element_type() != ir::ElementType::float32)
-      return no("a mask of unknown shape");
-    ir::Shape shape(4 - mask->shape()->size(), ir::Dimension(1));
-    shape.insert(shape.end(), mask->shape()->begin(), mask->shape()->end());
-    if (!is_or_one(shape[0], q->batch) || !is_or_one(shape[1], q->count) || !is_or_one(shape[2], q->length) ||
-        !is_or_one(shape[3], k->length)) {
-      return no("a mask that enlarges the scores");
-    }
-    if (opset < 15) {  // Shape of one dimension, to widen it
-      if (mask->shape()->size() != 4 || !provably_equal(shape[2], q->length) || !provably_equal(shape[3], k->length))
-        return no("a mask to be widened, before opset 15");
-    }
-  }
+  if (opset < 15 && (found.choice || (found.added && !is_whole(found.added, q->length, k->length))))
+    return no("a mask to be widened, before opset 15");  // Shape of one dimension, to widen it
   if (!last->output(0)->shape()) return no("the result's shape is not known");
-  return Bindings{*q, *k, *v, scale, mask, last};
+  return Bindings{*q, *k, *v, found, last};
 }
 
-// The mask as [batch or 1, heads or 1, queries, keys].
 ir::Value* widened(rewrite::Rewriter& rewriter, ir::Value* mask, const Bindings& found) {
   ir::Node& before = *found.last;
   const auto &rows = found.q.length, &keys = found.k.length;
-  if (mask->shape()->size() == 4 && provably_equal((*mask->shape())[2], rows) &&
-      provably_equal((*mask->shape())[3], keys))
-    return mask;
+  if (is_whole(mask, rows, keys)) return mask;
   const auto length = [&](const ir::Dimension& dim, ir::Value* of) -> ir::Value* {
     if (dim.number()) return &rewriter.constant_ints(before, {*dim.number()}, "length");
     return rewriter.add("Shape", {of}, rewrite::attributes("start", std::int64_t{1}, "end", std::int64_t{2}), before)
@@ -144,12 +116,14 @@ Status fuse_attention(ir::Node& softmax, PassContext& context) {
     }
     bias = &rewriter.constant(last, ir::Tensor::vector(all), "qkv_bias");
   }
-  ir::Value* mask = found->mask ? widened(rewriter, found->mask, *found) : nullptr;
+  ir::Value* mask = passes::mask(rewriter, found->scores, last);
+  if (mask) mask = widened(rewriter, mask, *found);
   if (bias || mask) inputs.push_back(bias);
   if (mask) inputs.insert(inputs.end(), {nullptr, mask});
-  ir::Node& fused = add_microsoft(
-      rewriter, "MultiHeadAttention", inputs,
-      rewrite::attributes("num_heads", found->q.count, "scale", static_cast<float>(found->scale)), last, &softmax);
+  ir::Node& fused =
+      add_microsoft(rewriter, "MultiHeadAttention", inputs,
+                    rewrite::attributes("num_heads", found->q.count, "scale", static_cast<float>(found->scores.scale)),
+                    last, &softmax);
   if (as_rows) return rewriter.replace(last, *fused.output(0));
   ir::Value& dims = rewriter.constant_ints(last, *target, "shape");
   ir::Node& reshaped = rewriter.add("Reshape", {fused.output(0), &dims}, {}, last, &last);

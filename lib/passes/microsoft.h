@@ -11,6 +11,7 @@ namespace hone::passes {
 // Rules of `--target onnxruntime`: see the file of each.
 rewrite::Status fuse_gelu(ir::Node& node, rewrite::PassContext& context);
 rewrite::Status fuse_attention(ir::Node& node, rewrite::PassContext& context);
+rewrite::Status pack_attention(ir::Node& node, rewrite::PassContext& context);
 rewrite::Status fuse_skip_normalization(ir::Node& node, rewrite::PassContext& context);
 rewrite::Status fuse_matmul_transpose(ir::Node& node, rewrite::PassContext& context);
 rewrite::Status fuse_matmul_nbits(ir::Node& node, rewrite::PassContext& context);

@@ -7,7 +7,8 @@
 // share it. A query whose keys a mask hides all, with minus infinity, gave NaN and gives 0: so the operator is defined.
 //
 // Left alone:
-//  1. scores or probabilities that anybody else sees; masks by Where; masks that enlarge the scores;
+//  1. scores or probabilities that anybody else sees; masks that enlarge the scores, or that put a number in place of scores
+//     that is not below -1e30;
 //  2. a scale that is not positive (the operator takes its root);
 //  3. types other than float32: where softmax_precision is not said, half precision may round elsewhere.
 #include <cmath>
@@ -26,16 +27,11 @@ struct Bindings {
   ir::Node* product;     // of probabilities and values
   ir::Value *q, *k, *v;  // [batch, heads, length, size]
   Permutation turn;      // what makes k of the value found; identity: it is k
-  double scale = 1;
-  ir::Value* mask = nullptr;
+  Scores scores;
 };
 
 const ir::Shape* shape4(const ir::Value* value) {
   return value && value->shape() && value->shape()->size() == 4 ? &*value->shape() : nullptr;
-}
-
-bool is_or_one(const ir::Dimension& dim, const ir::Dimension& full) {
-  return dim.number() == 1 || provably_equal(dim, full);
 }
 
 // x [batch, heads, length, size] where value is x with every head several times in a row.
@@ -70,33 +66,22 @@ Match<Bindings> match(const ir::Node& softmax) {
     return no("no product with values of its own");
   }
   found.v = found.product->input(1);
-  // Before it: a mask, a scale, a product of queries and keys.
-  ir::Value* before = softmax.input(0);
-  if (const ir::Node* add = rewrite::sole_producer(before, "Add")) {
-    for (std::size_t i = 0; i < 2 && !found.mask; ++i) {
-      double inner = 1;
-      ir::Value* sum = unscaled(add->input(i), inner);
-      if (!rewrite::producer(sum, "MatMul") || !same_shape(sum, before)) continue;
-      before = add->input(i);
-      found.mask = add->input(1 - i);
-    }
-  }
-  if (!before->only_use()) return no("scores that anybody else sees");
-  before = unscaled(before, found.scale);
-  const ir::Node* scored = rewrite::sole_producer(before, "MatMul");
-  if (!scored) return no("no scores of its own");
-  found.q = unscaled(scored->input(0), found.scale);
-  found.k = unscaled(scored->input(1), found.scale);
+  const auto scores = passes::scores(softmax);
+  if (!scores) return no(scores.reason());
+  found.scores = *scores;
+  double& scale = found.scores.scale;
+  found.q = unscaled(found.scores.product->input(0), scale);
+  found.k = unscaled(found.scores.product->input(1), scale);
   found.turn = {0, 1, 3, 2};
   if (const ir::Node* transpose = rewrite::producer(found.k, "Transpose")) {
     if (const auto perm = permutation(*transpose); perm && perm->size() == 4) {
       found.turn = {(*perm)[0], (*perm)[1], (*perm)[3], (*perm)[2]};
-      found.k = unscaled(transpose->input(0), found.scale);
+      found.k = unscaled(transpose->input(0), scale);
     }
   }
   const ir::Shape *q = shape4(found.q), *v = shape4(found.v);
   if (!q || !v || !shape4(found.k)) return no("queries, keys or values of unknown shape");
-  if (!(found.scale > 0) || !std::isnormal(static_cast<float>(found.scale))) return no("a scale that is not positive");
+  if (!(scale > 0) || !std::isnormal(static_cast<float>(scale))) return no("a scale that is not positive");
   ir::Shape k;
   for (const std::int64_t i : found.turn) k.push_back((*found.k->shape())[static_cast<std::size_t>(i)]);
   for (const std::size_t i : {0u, 1u}) {
@@ -104,15 +89,6 @@ Match<Bindings> match(const ir::Node& softmax) {
   }
   if (!(*q)[1].number() || !(*q)[3].number() || !provably_equal((*q)[3], k[3]) || !provably_equal(k[2], (*v)[2])) {
     return no("queries, keys and values of different lengths");
-  }
-  if (found.mask) {
-    if (!found.mask->shape() || found.mask->shape()->size() > 4) return no("a mask of unknown shape");
-    ir::Shape shape(4 - found.mask->shape()->size(), ir::Dimension(1));
-    shape.insert(shape.end(), found.mask->shape()->begin(), found.mask->shape()->end());
-    if (!is_or_one(shape[0], (*q)[0]) || !is_or_one(shape[1], (*q)[1]) || !is_or_one(shape[2], (*q)[2]) ||
-        !is_or_one(shape[3], k[2])) {
-      return no("a mask that enlarges the scores");
-    }
   }
   // Heads that are repeated for several queries: of keys and values alike.
   if (is_identity(found.turn)) {
@@ -155,7 +131,7 @@ ir::Value* length_of(rewrite::Rewriter& rewriter, ir::Value* value, std::int64_t
 // The mask with its last two dimensions in full. `q` and `k` have their lengths at `axis`.
 ir::Value* widened(rewrite::Rewriter& rewriter, ir::Value* mask, ir::Value* q, ir::Value* k, std::int64_t axis,
                    ir::Node& before) {
-  const ir::Shape& shape = *mask->shape();
+  const ir::Shape shape = mask->shape().value_or(ir::Shape());
   const auto at = static_cast<std::size_t>(axis);
   const ir::Dimension &queries = (*q->shape())[at], &keys = (*k->shape())[at];
   if (shape.size() >= 2 && provably_equal(shape[shape.size() - 2], queries) && provably_equal(shape.back(), keys)) {
@@ -194,7 +170,7 @@ std::optional<Rows> as_rows(const Bindings& found) {
                  : found.turn == apart   ? heads_apart(found.k, scale)
                                          : std::nullopt;
   if (!q || !k || !v || value_scale != 1 || !(scale > 0)) return std::nullopt;
-  if (!std::isnormal(static_cast<float>(scale * found.scale))) return std::nullopt;
+  if (!std::isnormal(static_cast<float>(scale * found.scores.scale))) return std::nullopt;
   const ir::Shape together{q->batch, q->length, q->count * v->size};
   if (!provably_same_shape(together, *last->output(0)->shape())) return std::nullopt;
   return Rows{*q, *k, *v, last, scale};
@@ -209,13 +185,14 @@ Status recognize_attention(ir::Node& softmax, PassContext& context) {
   if (!found) return rewriter.decline(softmax, found.reason());
   const ir::Dimension queries = (*found->q->shape())[2];
   const ir::Dimension keys = (*found->v->shape())[2];
-  const bool causal = found->mask && is_causal(found->mask, queries, keys);
+  const Scores& scores = found->scores;
+  const bool causal = scores.added && !scores.choice && is_causal(scores.added, queries, keys);
   const auto rows = as_rows(*found);
   ir::Node& last = rows ? *rows->last : *found->product;
   std::vector<ir::Value*> inputs;
   rewrite::Attributes attributes;
   if (causal) attributes.emplace_back("is_causal", std::int64_t{1});
-  attributes.emplace_back("scale", static_cast<float>(found->scale * (rows ? rows->scale : 1)));
+  attributes.emplace_back("scale", static_cast<float>(scores.scale * (rows ? rows->scale : 1)));
   if (rows) {
     inputs = {rows->q.rows, rows->k.rows, rows->v.rows};
     attributes.emplace_back("q_num_heads", rows->q.count);
@@ -227,8 +204,8 @@ Status recognize_attention(ir::Node& softmax, PassContext& context) {
     }
     inputs = {found->q, k, found->v};
   }
-  if (found->mask && !causal) {
-    inputs.push_back(widened(rewriter, found->mask, inputs[0], inputs[1], rows ? 1 : 2, last));
+  if (ir::Value* mask = causal ? nullptr : passes::mask(rewriter, scores, last)) {
+    inputs.push_back(widened(rewriter, mask, inputs[0], inputs[1], rows ? 1 : 2, last));
   }
   ir::Node& fused = rewriter.add("Attention", inputs, std::move(attributes), last, &softmax);
   return rewriter.replace(last, *fused.output(0));

@@ -3,8 +3,9 @@
 // halves: constants that do, or what is computed one by one from Concat(f, f). They are then computed from f alone, once for
 // all layers.
 // ONNX Runtime's kernel takes them for every sample: those of one batch are widened.
+// Where only the first places of each head are turned, the Concat with the others becomes part of it (rotary_embedding_dim).
 //
-// Left alone: x that is turned in part or in pairs of neighbours; cosines by head; types other than float32.
+// Left alone: x that is turned in pairs of neighbours; cosines by head; types other than float32.
 #include <algorithm>
 
 #include "hone/rewrite/match.h"
@@ -19,7 +20,7 @@ using rewrite::no;
 
 // Whether value is elements [begin, end) of the last dimension of x.
 bool is_part(const ir::Value* value, const ir::Value* x, std::int64_t begin, std::int64_t end) {
-  const ir::Node* node = value->producer();
+  const ir::Node* node = value ? value->producer() : nullptr;
   if (!node || node->input(0) != x) return false;
   const auto rank = static_cast<std::int64_t>(x->shape()->size());
   const std::int64_t size = *x->shape()->back().number();
@@ -189,11 +190,37 @@ ir::Value* halved(rewrite::Rewriter& rewriter, const Waves& found, ir::Value* x,
   return rewriter.add("Expand", {half, target}, {}, before).output(0);
 }
 
+// Concat(RotaryEmbedding(first places of x), the others of x).
+Status turned_in_part(ir::Node& concat, PassContext& context) {
+  rewrite::Rewriter& rewriter = context.rewriter;
+  const ir::Node* turned = rewrite::sole_producer(concat.input(0), "RotaryEmbedding");
+  if (!turned || concat.input_count() != 2 || turned->input(3))
+    return rewriter.decline(concat, "no heads that are turned");
+  const ir::Value *part = turned->input(0), *rest = concat.input(1);
+  const ir::Node* cut = part->producer();
+  ir::Value* x = cut ? cut->input(0) : nullptr;
+  const std::int64_t axis = concat.int_or("axis", 0);
+  if (!x || !x->shape() || x->shape()->size() != 4 || !x->shape()->back().number() || (axis != -1 && axis != 3) ||
+      turned->int_or("rotary_embedding_dim", 0) != 0) {
+    return rewriter.decline(concat, "no heads that are turned");
+  }
+  const auto width = part->shape() ? part->shape()->back().number() : std::nullopt;
+  if (!width || !is_part(part, x, 0, *width) || !is_part(rest, x, *width, *x->shape()->back().number()))
+    return rewriter.decline(concat, "not the first places of heads, and the others");
+  rewrite::Attributes attributes = rewrite::attributes("rotary_embedding_dim", *width);
+  if (turned->int_or("interleaved", 0) != 0) attributes.emplace_back("interleaved", std::int64_t{1});
+  if (const auto heads = (*x->shape())[1].number()) attributes.emplace_back("num_heads", *heads);
+  ir::Node& fused =
+      rewriter.add("RotaryEmbedding", {x, turned->input(1), turned->input(2)}, std::move(attributes), concat, turned);
+  return rewriter.replace(concat, *fused.output(0));
+}
+
 }  // namespace
 
 Status recognize_rotary_embedding(ir::Node& add, PassContext& context) {
   rewrite::Rewriter& rewriter = context.rewriter;
   if (rewriter.opset(add) < 23) return rewriter.decline(add, "opset before 23");
+  if (add.is("Concat")) return turned_in_part(add, context);
   const auto found = match(add);
   if (!found) return rewriter.decline(add, found.reason());
   ir::Value* cosines = halved(rewriter, found->cosines, found->x, add);

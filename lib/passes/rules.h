@@ -21,6 +21,7 @@ Status fuse_conv_add(ir::Node& node, PassContext& context);
 Status fuse_conv_mul(ir::Node& node, PassContext& context);
 Status fuse_matmul_add(ir::Node& node, PassContext& context);
 Status fuse_reshape_transpose(ir::Node& node, PassContext& context);
+Status fuse_transpose_reshape(ir::Node& node, PassContext& context);
 Status fuse_scale(ir::Node& node, PassContext& context);
 Status inline_if(ir::Node& node, PassContext& context);
 Status inline_loop(ir::Node& node, PassContext& context);

@@ -48,15 +48,6 @@ bool only_user_is(const ir::Value& value, const ir::Node& node) {
   return std::all_of(value.uses().begin(), value.uses().end(), [&](const ir::Use& use) { return use.node == &node; });
 }
 
-// The result has another shape now: what was declared of it is void.
-void retype(ir::Node& node, rewrite::Rewriter& rewriter) {
-  ir::Value* result = node.output(0);
-  rewriter.shapes().forget(*result);
-  result->undeclare();
-  result->set_type({});
-  rewriter.touched(node);
-}
-
 // Nodes between a Transpose below and Transposes above.
 struct Region {
   std::vector<ir::Node*> nodes;  // users before producers
@@ -107,21 +98,24 @@ Status pull_up(ir::Node& transpose, PassContext& context) {
     return rewriter.decline(transpose, "moving it up saves nothing");
   }
   const std::set<const ir::Node*> inside(region.nodes.begin(), region.nodes.end());
-  for (std::size_t n = region.nodes.size(); n-- > 0;) {
-    ir::Node& node = *region.nodes[n];
-    for (std::size_t i = 0; i < node.input_count(); ++i) {
-      ir::Value* value = node.input(i);
-      if (!value || is_parameter(node, i) || is_one_number(*value) || inside.contains(value->producer())) continue;
-      if (value->producer() && value->producer()->is("Transpose") && !ir::constant(value)) {
-        rewriter.set_input(node, i, value->producer()->input(0));  // the inverse, as grow() saw
-        continue;
+  rewriter.together([&] {
+    for (std::size_t n = region.nodes.size(); n-- > 0;) {
+      ir::Node* node = region.nodes[n];
+      for (std::size_t i = 0; i < node->input_count(); ++i) {
+        ir::Value* value = node->input(i);
+        if (!value || is_parameter(*node, i) || is_one_number(*value) || inside.contains(value->producer())) continue;
+        if (value->producer() && value->producer()->is("Transpose") && !ir::constant(value)) {
+          rewriter.set_input(*node, i, value->producer()->input(0));  // the inverse, as grow() saw
+          continue;
+        }
+        ir::Node& moved = rewriter.add("Transpose", {value}, rewrite::attributes("perm", *perm), *node);
+        rewriter.set_input(*node, i, moved.output(0));
       }
-      ir::Node& moved = rewriter.add("Transpose", {value}, rewrite::attributes("perm", *perm), node);
-      rewriter.set_input(node, i, moved.output(0));
+      rewriter.retype(*node);
     }
-    retype(node, rewriter);
-  }
-  return rewriter.replace(transpose, *input);
+    (void)rewriter.replace(transpose, *input);
+  });
+  return Status::changed;
 }
 
 // The Transpose above, through operators of one data operand that nobody else sees.
@@ -164,27 +158,27 @@ Status push_down(ir::Node& node, PassContext& context) {
     transposes.push_back(found);
   }
   if (transposes.size() < 2) return rewriter.decline(node, "operands are not all transposed");
+  std::int64_t axis = 0;
   if (node.is("Concat")) {
-    std::int64_t axis = node.int_or("axis", 0);
+    axis = node.int_or("axis", 0);
     const auto rank = static_cast<std::int64_t>(perm->size());
     if (axis < 0) axis += rank;
     if (axis < 0 || axis >= rank) return rewriter.decline(node, "axis out of range");
-    rewriter.set_attribute(node, "axis", (*perm)[static_cast<std::size_t>(axis)]);
   }
   const std::set<ir::Node*> unique(transposes.begin(), transposes.end());
-  ir::Value* result = node.output(0);
-  ir::Node* next = node.next();
-  for (ir::Node* transpose : unique) (void)rewriter.replace(*transpose, *transpose->input(0));
-  for (std::size_t i = path.size(); i-- > 0;) retype(*path[i], rewriter);
-  // The result is made under a new name, so that the old value keeps its type and its users.
-  ir::Graph& graph = node.graph();
-  ir::Node& moved = next ? rewriter.add("Transpose", {}, rewrite::attributes("perm", *perm), *next)
-                         : graph.insert("Transpose", {}, 1);
-  if (!next) moved.set_attribute("perm", *perm);
-  rewriter.replace_value(*result, *moved.output(0));
-  retype(node, rewriter);
-  moved.set_input(0, result);
-  rewriter.touched(moved);
+  rewriter.together([&] {
+    for (ir::Node* transpose : unique) (void)rewriter.replace(*transpose, *transpose->input(0));
+    for (ir::Node* each : path) rewriter.retype(*each);
+    if (node.is("Concat")) rewriter.set_attribute(node, "axis", (*perm)[static_cast<std::size_t>(axis)]);
+    // The result is made under a new name, so that the old value keeps its type and its users.
+    ir::Value* result = node.output(0);
+    ir::Node& moved = node.graph().insert("Transpose", {}, 1, node.next());
+    moved.set_attribute("perm", *perm);
+    rewriter.replace_value(*result, *moved.output(0));
+    rewriter.retype(node);
+    moved.set_input(0, result);
+    rewriter.touched(moved);
+  });
   return Status::changed;
 }
 
@@ -208,16 +202,14 @@ Status through_reduce(ir::Node& reduce, PassContext& context) {
     }
   }
   std::sort(moved.begin(), moved.end());
-  // The first of two edits goes past the rewriter: it would infer the type of the new axes over the old input, whose numbers
-  // would not give way to symbols afterwards.
-  if (reduce.input(1)) {
-    reduce.set_input(0, transpose->input(0));
-    rewriter.set_input(reduce, 1, &rewriter.constant_ints(reduce, moved, reduce.input(1)->name()));
-    rewriter.erase(*transpose);
-  } else {
-    if (reduce.has_attribute("axes")) reduce.set_attribute("axes", std::move(moved));
+  rewriter.together([&] {
+    if (reduce.input(1)) {
+      rewriter.set_input(reduce, 1, &rewriter.constant_ints(reduce, moved, reduce.input(1)->name()));
+    } else if (reduce.has_attribute("axes")) {
+      rewriter.set_attribute(reduce, "axes", std::move(moved));
+    }
     rewriter.set_input(reduce, 0, transpose->input(0));
-  }
+  });
   return Status::changed;
 }
 

@@ -80,6 +80,10 @@ Permutation inverse(const Permutation& perm) {
   return result;
 }
 
+bool regroups(const ir::Node& node) {
+  return node.is("Reshape") || node.is("Flatten") || node.is("Squeeze") || node.is("Unsqueeze");
+}
+
 bool same_shape(const ir::Value* a, const ir::Value* b) {
   return a && b && a->shape() && b->shape() && provably_same_shape(*a->shape(), *b->shape());
 }

@@ -20,6 +20,9 @@ std::optional<Permutation> permutation(const ir::Node& transpose);
 bool is_identity(const Permutation& perm);
 Permutation inverse(const Permutation& perm);
 
+// Reshape, Flatten, Squeeze, Unsqueeze: the same elements in the same order.
+bool regroups(const ir::Node& node);
+
 // Both shapes known and provably the same.
 bool same_shape(const ir::Value* a, const ir::Value* b);
 

@@ -12,7 +12,7 @@ using ir::ElementType;
 
 // Below this a weight is computed at once: it costs less than the bookkeeping of a deferred one.
 constexpr std::uint64_t kDeferAbove = 1 << 20;
-constexpr std::uint64_t kWindow = 1 << 20;  // elements held at a time
+constexpr std::uint64_t kWindow = 1 << 20;  // elements, or bytes of rows, held at a time
 
 double load(ElementType type, const std::byte* at) {
   switch (type) {
@@ -101,6 +101,55 @@ class Scaled final : public ir::DeferredBytes {
   std::uint64_t width_, inner_ = 1;
 };
 
+class SideBySide final : public ir::DeferredBytes {
+ public:
+  explicit SideBySide(std::vector<ir::Tensor> matrices) : matrices_(std::move(matrices)) {
+    for (const ir::Tensor& matrix : matrices_) width_ += row_bytes(matrix);
+  }
+
+  void produce(std::uint64_t offset, std::span<std::byte> out) const override {
+    // Whole rows that cover the range, a window at a time; a part of it at either end.
+    if (out.empty()) return;
+    const std::uint64_t most = std::max<std::uint64_t>(1, kWindow / width_);
+    std::vector<std::byte> rows, window;
+    while (!out.empty()) {
+      const std::uint64_t first = offset / width_, skip = offset % width_;
+      const std::uint64_t count = std::min(most, (skip + out.size() + width_ - 1) / width_);
+      rows.resize(count * width_);
+      std::uint64_t at = 0;
+      for (const ir::Tensor& matrix : matrices_) {
+        const std::uint64_t own = row_bytes(matrix);
+        window.resize(count * own);
+        matrix.read(first * own, window);
+        for (std::uint64_t i = 0; i < count; ++i) std::memcpy(&rows[i * width_ + at], &window[i * own], own);
+        at += own;
+      }
+      const std::size_t taken = std::min<std::size_t>(out.size(), rows.size() - skip);
+      std::memcpy(out.data(), rows.data() + skip, taken);
+      out = out.subspan(taken);
+      offset += taken;
+    }
+  }
+  double cost_per_byte() const override { return 1; }
+
+ private:
+  static std::uint64_t row_bytes(const ir::Tensor& matrix) {
+    return static_cast<std::uint64_t>(matrix.dims()[1]) * (ir::bit_width(matrix.type()) / 8);
+  }
+
+  std::vector<ir::Tensor> matrices_;
+  std::uint64_t width_ = 0;  // of a row of all of them
+};
+
+// A large one is made when it is written.
+ir::Tensor made(ir::ElementType type, ir::Dims dims, std::shared_ptr<const ir::DeferredBytes> bytes) {
+  ir::Tensor result = ir::Tensor::deferred(type, dims, bytes);
+  if (result.byte_size() > kDeferAbove) return result;
+  result = ir::Tensor::allocate(type, std::move(dims));
+  bytes->produce(0, result.mutable_bytes());
+  return result;
+}
+
 }  // namespace
 
 bool is_scalable(ElementType type) {
@@ -109,11 +158,14 @@ bool is_scalable(ElementType type) {
 }
 
 ir::Tensor scale_along(const ir::Tensor& tensor, std::size_t axis, std::vector<double> factors) {
-  const auto scaled = std::make_shared<Scaled>(tensor, axis, std::move(factors));
-  if (tensor.byte_size() > kDeferAbove) return ir::Tensor::deferred(tensor.type(), tensor.dims(), scaled);
-  ir::Tensor result = ir::Tensor::allocate(tensor.type(), tensor.dims());
-  scaled->produce(0, result.mutable_bytes());
-  return result;
+  return made(tensor.type(), tensor.dims(), std::make_shared<Scaled>(tensor, axis, std::move(factors)));
+}
+
+ir::Tensor side_by_side(std::vector<ir::Tensor> matrices) {
+  const ir::ElementType type = matrices.at(0).type();
+  ir::Dims dims{matrices[0].dims()[0], 0};
+  for (const ir::Tensor& matrix : matrices) dims[1] += matrix.dims()[1];
+  return made(type, std::move(dims), std::make_shared<SideBySide>(std::move(matrices)));
 }
 
 ir::Tensor from_doubles(ElementType type, ir::Dims dims, const std::vector<double>& values) {

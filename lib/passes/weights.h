@@ -16,6 +16,9 @@ ir::Tensor scale_along(const ir::Tensor& tensor, std::size_t axis, std::vector<d
 // True for the element types scale_along takes.
 bool is_scalable(ir::ElementType type);
 
+// Matrices of one type and as many rows, as one: [rows, sum of columns].
+ir::Tensor side_by_side(std::vector<ir::Tensor> matrices);
+
 // `values` as a tensor of `type`, rounded once. Same types as scale_along.
 ir::Tensor from_doubles(ir::ElementType type, ir::Dims dims, const std::vector<double>& values);
 

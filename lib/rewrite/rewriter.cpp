@@ -136,7 +136,7 @@ bool Rewriter::replace_value(ir::Value& old, ir::Value& value) {
   }
   ++edits_;
   // What the users know may get better: the replacement can have a sharper type.
-  for (ir::Node* user : users) shapes_.update(*user);
+  for (ir::Node* user : users) update(*user);
   return true;
 }
 
@@ -246,9 +246,52 @@ void Rewriter::move_before(ir::Node& node, ir::Node& before) {
   ++edits_;
 }
 
+void Rewriter::retype(ir::Node& node) {
+  for (std::size_t i = 0; i < node.output_count(); ++i) {
+    ir::Value* result = node.output(i);
+    if (!result) continue;
+    shapes_.forget(*result);
+    result->undeclare();
+    result->set_type({});
+  }
+  touched(node);
+}
+
+void Rewriter::update(ir::Node& node) {
+  if (!waits_) {
+    shapes_.update(node);
+  } else if (std::find(waiting_.begin(), waiting_.end(), &node) == waiting_.end()) {
+    waiting_.push_back(&node);
+  }
+}
+
+void Rewriter::settle() {
+  // Graph after graph, those inside others behind them, whose values they may read.
+  struct Place {
+    int depth = 0;
+    std::size_t graph = 0;
+    ir::Node* node = nullptr;
+  };
+  std::vector<Place> places;
+  std::vector<const ir::Graph*> graphs;
+  for (ir::Node* node : std::exchange(waiting_, {})) {
+    Place place{0, 0, node};
+    for (const ir::Graph* graph = &node->graph(); graph->parent_graph(); graph = graph->parent_graph()) ++place.depth;
+    const auto known = std::find(graphs.begin(), graphs.end(), &node->graph());
+    place.graph = static_cast<std::size_t>(known - graphs.begin());
+    if (known == graphs.end()) graphs.push_back(&node->graph());
+    places.push_back(place);
+  }
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    if (a.graph != b.graph) return std::pair(a.depth, a.graph) < std::pair(b.depth, b.graph);
+    return a.node != b.node && a.node->is_before(*b.node);
+  });
+  for (const Place& place : places) shapes_.update(*place.node);
+}
+
 void Rewriter::touched(ir::Node& node) {
   ++edits_;
-  shapes_.update(node);
+  update(node);
   if (!worklist_) return;
   worklist_->push(node);
   for (std::size_t i = 0; i < node.output_count(); ++i) {
@@ -280,8 +323,9 @@ void Rewriter::erase(ir::Node& first) {
       node.for_each_subgraph([&](ir::Graph& subgraph) {
         ir::for_each_graph(subgraph, [&](ir::Graph& graph) {
           graph.for_each_value([&](ir::Value& value) { shapes_.forget(value); });
-          if (worklist_) {
-            for (ir::Node& inner : graph.nodes()) worklist_->forget(inner);
+          for (ir::Node& inner : graph.nodes()) {
+            std::erase(waiting_, &inner);
+            if (worklist_) worklist_->forget(inner);
           }
         });
       });
@@ -289,6 +333,7 @@ void Rewriter::erase(ir::Node& first) {
     for (std::size_t i = 0; i < node.output_count(); ++i) {
       if (const ir::Value* output = node.output(i)) shapes_.forget(*output);
     }
+    std::erase(waiting_, &node);
     if (worklist_) worklist_->forget(node);
     node.graph().erase(node);
     ++edits_;

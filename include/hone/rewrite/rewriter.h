@@ -84,6 +84,13 @@ class Rewriter {
   void erase(ir::Node& node);
   // After edits made directly on the IR (whole-model passes): infer and look again.
   void touched(ir::Node& node);
+  // The results have another shape now: what was known and declared of it is void.
+  void retype(ir::Node& node);
+  // Edits that make sense only together, as of a permutation and of what it permutes: types are inferred when `edit()` is
+  // done, node after node in the order of the graph, and never of a graph that is between two shapes. What was inferred
+  // of one would stay: types only get better.
+  template <typename Edit>
+  void together(Edit&& edit);
 
   // ---- statistics
   std::uint64_t edits() const { return edits_; }
@@ -93,14 +100,26 @@ class Rewriter {
  private:
   friend class Driver;
   void erase_unused(ir::Value* value);
+  void update(ir::Node& node);  // of its types; later where edits belong together
+  void settle();                // updates that wait
 
   ir::Model& model_;
   shapes::Inference& shapes_;
   Worklist* worklist_;
+  bool waits_ = false;
+  std::vector<ir::Node*> waiting_;
   std::uint64_t edits_ = 0;
   std::map<std::string_view, std::uint64_t> refusals_;
   std::vector<Refusal>* log_ = nullptr;
 };
+
+template <typename Edit>
+void Rewriter::together(Edit&& edit) {
+  const bool outer = std::exchange(waits_, true);
+  edit();
+  waits_ = outer;
+  if (!waits_) settle();
+}
 
 template <typename... Rest>
 Attributes attributes(std::string name, ir::Attribute::Payload payload, Rest&&... rest) {
