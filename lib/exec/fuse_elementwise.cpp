@@ -27,16 +27,13 @@ std::optional<float> scalar(const ir::Value* value) {
 struct Translation {
   Instruction instruction;
   std::size_t operands = 1;
-  bool costly = false;  // worth a pass of its own
 };
 
 std::optional<Translation> translate(const ir::Node& node, std::int64_t opset) {
   if (!node.domain().empty()) return std::nullopt;
   const std::string& op = node.op_type();
-  const auto one = [](Kind kind, bool costly = false, float alpha = 0, float beta = 0) {
-    return Translation{{kind, 0, 0, alpha, beta}, 1, costly};
-  };
-  const auto two = [](Kind kind) { return Translation{{kind, 0, 0, 0, 0}, 2, false}; };
+  const auto one = [](Kind kind, float alpha = 0, float beta = 0) { return Translation{{kind, 0, 0, alpha, beta}, 1}; };
+  const auto two = [](Kind kind) { return Translation{{kind, 0, 0, 0, 0}, 2}; };
   if (opset >= 7 && node.input_count() == 2) {
     if (op == "Add") return two(Kind::add);
     if (op == "Sub") return two(Kind::subtract);
@@ -62,28 +59,27 @@ std::optional<Translation> translate(const ir::Node& node, std::int64_t opset) {
       if (!bound) return std::nullopt;
       (i == 1 ? low : high) = *bound;
     }
-    return one(Kind::clip, false, low, high);
+    return one(Kind::clip, low, high);
   }
   if (node.input_count() != 1) return std::nullopt;
   if (op == "Neg") return one(Kind::negate);
   if (op == "Abs") return one(Kind::magnitude);
   if (op == "Sqrt") return one(Kind::square_root);
   if (op == "Reciprocal") return one(Kind::reciprocal);
-  if (op == "Exp") return one(Kind::exponential, true);
-  if (op == "Log") return one(Kind::logarithm, true);
-  if (op == "Erf") return one(Kind::error_function, true);
-  if (op == "Sigmoid") return one(Kind::sigmoid, true);
-  if (op == "Tanh") return one(Kind::hyperbolic_tangent, true);
+  if (op == "Exp") return one(Kind::exponential);
+  if (op == "Log") return one(Kind::logarithm);
+  if (op == "Erf") return one(Kind::error_function);
+  if (op == "Sigmoid") return one(Kind::sigmoid);
+  if (op == "Tanh") return one(Kind::hyperbolic_tangent);
   if (op == "Relu") return one(Kind::relu);
-  if (op == "LeakyRelu") return one(Kind::leaky_relu, false, node.float_or("alpha", 0.01F));
-  if (op == "HardSigmoid")
-    return one(Kind::hard_sigmoid, false, node.float_or("alpha", 0.2F), node.float_or("beta", 0.5F));
-  if (op == "HardSwish") return one(Kind::hard_swish, false, 1.0F / 6, 0.5F);
-  if (op == "Swish") return one(Kind::swish, true, node.float_or("alpha", 1.0F));
+  if (op == "LeakyRelu") return one(Kind::leaky_relu, node.float_or("alpha", 0.01F));
+  if (op == "HardSigmoid") return one(Kind::hard_sigmoid, node.float_or("alpha", 0.2F), node.float_or("beta", 0.5F));
+  if (op == "HardSwish") return one(Kind::hard_swish, 1.0F / 6, 0.5F);
+  if (op == "Swish") return one(Kind::swish, node.float_or("alpha", 1.0F));
   if (op == "Gelu") {
     const std::string approximate = node.string_or("approximate", "none");
-    if (approximate == "none") return one(Kind::gelu_erf, true);
-    if (approximate == "tanh") return one(Kind::gelu_tanh, true);
+    if (approximate == "none") return one(Kind::gelu_erf);
+    if (approximate == "tanh") return one(Kind::gelu_tanh);
   }
   return std::nullopt;
 }
@@ -219,8 +215,6 @@ class Group {
     }
   }
 
-  bool worth_it() const { return nodes_.size() > 1 || translations_.at(&root_).costly; }
-
   void replace() {
     std::sort(nodes_.begin(), nodes_.end(), [](const ir::Node* a, const ir::Node* b) { return a->is_before(*b); });
     ir::Graph& owner = root_.graph();
@@ -319,10 +313,6 @@ void fuse_elementwise(PrivateGraph& graph, const std::vector<std::string>& keep)
         continue;
       }
       group.grow();
-      if (!group.worth_it()) {
-        node = node->previous();
-        continue;
-      }
       ir::Node* next = node->next();
       group.replace();
       node = next ? next->previous() : each->last();  // the fused node, which is not accepted

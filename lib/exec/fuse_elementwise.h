@@ -1,8 +1,8 @@
 // Fusing at plan time: elementwise float operators that feed each other become one node, which passes over memory once.
 //
 // The fused node is "Elementwise" of the domain "hone.fused". Its attributes hold the program that read_program() gives
-// back, and `fallback`, the nodes as they were, as fuse() has it (exec/fuse.h). One operator alone is taken where its
-// function is costly and oneDNN has it slow or not at all.
+// back, and `fallback`, the nodes as they were, as fuse() has it (exec/fuse.h). One operator alone becomes such a node, too: it
+// runs on vectors in any layout, and plans nothing for a shape.
 //
 // Left alone: values that somebody else reads, that are outputs, or that an observer or extra output asks for; other element
 // types, and values whose type is not known before the run; Pow but by the constants 2 and 3.

@@ -42,5 +42,8 @@ HONE_AVX2_INLINE Vector step_of(const FusedStep& step, Vector x, const float* he
   return x;
 }
 
+// A step other than `add` on `count` vectors.
+void apply_step(const FusedStep& step, float* values, std::int64_t count);
+
 }  // namespace hone::exec::onednn::avx2
 #endif

@@ -1,10 +1,15 @@
 // Conv and ConvTranspose in float32: any rank oneDNN has, groups, depthwise, dilations, asymmetric pads. Constant weights
 // are packed once for each layout a shape asks for; those that change (training) are packed at every run. Windows of 3 x 3
-// with constant weights go to exec/onednn/winograd.h where that is faster.
+// with constant weights go to exec/onednn/winograd.h where that is faster. In models whose sizes may change from run to run,
+// those without groups, and of each channel alone, go to exec/onednn/direct.h: a primitive for a new shape takes 0.1 ms and
+// more to make, on a CPU without AVX-512 saves a tenth of the run at most.
 //
 // Declined, or given back to the reference kernel at run time: other element types, empty tensors, shapes oneDNN refuses.
 #include <cstring>
 
+#include "exec/onednn/avx2.h"
+#include "exec/onednn/direct.h"
+#include "exec/onednn/eights.h"
 #include "exec/onednn/families.h"
 #include "exec/onednn/post_ops.h"
 #include "exec/onednn/winograd.h"
@@ -34,6 +39,7 @@ class Convolution final : public Kernel {
     auto_pad_ = node.string_or("auto_pad", "NOTSET");
     weights_ = info.constant_input(1);
     bias_ = info.constant_input(2);
+    plans_nothing_ = has_only_avx2() && sizes_may_change(info.model);
   }
 
   std::string name() const override { return name_; }
@@ -49,10 +55,11 @@ class Convolution final : public Kernel {
     if (!entry)
       entry =
           &shapes_.insert(guarded([&] { return plan(x, weight_dims, w ? w->type : weights_->type()); }), {x.layout});
-    if ((!entry->call && !entry->winograd) || !fits(context, *entry)) {
+    if ((!entry->call && !entry->winograd && !entry->direct) || !fits(context, *entry)) {
       fallback_.run(context);
       return;
     }
+    if (entry->direct) return run_direct(context, *entry, x);
     const FusedStep* sum = entry->sum;
     Array* out = nullptr;
     if (sum) {
@@ -92,6 +99,8 @@ class Convolution final : public Kernel {
   struct Entry {
     Call call;  // empty: Winograd's way, or the reference kernel takes this shape
     std::optional<WinogradShape> winograd;
+    std::optional<DirectShape> direct;
+    bool depthwise = false;  // the direct one
     Adapter adapter, weight_adapter;
     Desc source, weights, plain_weights, bias, result, scratchpad;
     Target target;
@@ -183,7 +192,7 @@ class Convolution final : public Kernel {
     for (const FusedStep& step : tail_.steps) {
       if (step.kind == FusedStep::Kind::add) entry.sum = &step;
     }
-    if (plan_winograd(entry, x, w, g)) return entry;
+    if (plan_winograd(entry, x, w, g) || plan_direct(entry, x, w, g)) return entry;
     // oneDNN's code runs along the last dimension. Where that is 1, as in convolutions over time that were made for
     // images, it is left out.
     const ir::Dims full = entry.dims;
@@ -271,17 +280,94 @@ class Convolution final : public Kernel {
     shape.out_height = entry.dims[2];
     shape.out_width = entry.dims[3];
     if (!winograd_fits(shape)) return false;
-    const auto blocked = [](const ir::Dims& dims) {
-      return Desc(Dims(dims.begin(), dims.end()), dnnl::memory::data_type::f32, dnnl::memory::format_tag::nChw8c);
-    };
-    entry.source = blocked(x.dims);
-    entry.adapter = Adapter(desc_of(x), entry.source);
-    entry.result = blocked(entry.dims);
+    entry.source = eights(x.dims);
+    entry.adapter = Adapter(desc_of(x), entry.source, plans_nothing_);
+    entry.result = eights(entry.dims);
     entry.target = Target(entry.result);
     entry.has_bias = info_.node.input(2) != nullptr || !tail_.shift.empty();
     entry.winograd = shape;
     name_ = "winograd:avx2";
     return true;
+  }
+
+  bool plan_direct(Entry& entry, const Array& x, const ir::Dims& w, const Geometry& g) {
+    if (!plans_nothing_ || transposed_ || !weights_ || w.size() > 4) return false;
+    DirectShape shape;
+    shape.batch = x.dims[0];
+    shape.in_channels = x.dims[1];
+    shape.out_channels = entry.dims[1];
+    entry.depthwise = group_ > 1;
+    if (group_ > 1 && (group_ != shape.in_channels || group_ != shape.out_channels || group_ % 8 != 0)) return false;
+    // A row is the last dimension; of images of one column, that column.
+    const std::size_t rank = w.size() - 2;
+    const bool column = rank == 2 && x.dims[3] == 1 && w[3] == 1 && entry.dims[3] == 1 && g.before[1] == 0;
+    const std::size_t across = column ? 0 : rank - 1;
+    shape.width = x.dims[2 + across];
+    shape.kernel_width = w[2 + across];
+    shape.stride_width = g.strides[across];
+    shape.dilation_width = g.dilations[across] + 1;
+    shape.left = g.before[across];
+    shape.out_width = entry.dims[2 + across];
+    if (rank == 2 && !column) {
+      shape.height = x.dims[2];
+      shape.kernel_height = w[2];
+      shape.stride_height = g.strides[0];
+      shape.dilation_height = g.dilations[0] + 1;
+      shape.top = g.before[0];
+      shape.out_height = entry.dims[2];
+    }
+    const std::int64_t places = shape.height * shape.width, out_places = shape.out_height * shape.out_width;
+    const Desc source = desc_of(x);
+    // A place alone is the same in both layouts.
+    if (places == 1) {
+      entry.source = as_eights(source) ? source : row_major(x.dims);
+    } else {
+      entry.source = shape.reads_blocks() ? eights(x.dims) : row_major(x.dims);
+    }
+    entry.adapter = Adapter(source, entry.source, true);
+    entry.result = out_places > 1 && shape.writes_blocks() ? eights(entry.dims) : row_major(entry.dims);
+    entry.target = Target(entry.result);
+    entry.has_bias = info_.node.input(2) != nullptr || !tail_.shift.empty();
+    entry.direct = shape;
+    name_ = entry.depthwise ? "depthwise:avx2" : "direct:avx2";
+    return true;
+  }
+
+  void run_direct(Context& context, Entry& entry, const Array& x) {
+    const DirectShape& shape = *entry.direct;
+    if (!direct_weights_) {
+      Buffer plain(weights_->byte_size());
+      weights_->read(0, {plain.data(), weights_->byte_size()});
+      auto* values = reinterpret_cast<float*>(plain.data());
+      scale(values, weights_->dims());
+      direct_weights_ =
+          std::make_unique<Buffer>(entry.depthwise ? depthwise_weight_bytes(shape) : direct_weight_bytes(shape));
+      (entry.depthwise ? depthwise_weights : direct_weights)(shape, values,
+                                                             reinterpret_cast<float*>(direct_weights_->data()));
+    }
+    DirectRun run;
+    run.in = static_cast<const float*>(entry.adapter.get(context, x.data));
+    run.weights = reinterpret_cast<const float*>(direct_weights_->data());
+    run.bias = entry.has_bias ? static_cast<const float*>(bias(context)) : nullptr;
+    run.steps = &tail_.steps;
+    bool takes_over = false;
+    if (entry.sum) {
+      const Array& other = context.raw_input(entry.sum->input);
+      const bool same = other.layout == entry.target.layout;
+      const std::byte* held = other.data;
+      if (!same) {
+        std::byte* copy = context.scratch(entry.target.desc.get_size());
+        reorder(desc_of(other), other.data, entry.target.desc, copy);
+        held = copy;
+      }
+      run.held = reinterpret_cast<const float*>(held);
+      takes_over = same && (entry.depthwise || !direct_keeps_sums(shape));
+    }
+    Array& out = takes_over ? over(context, entry, entry.sum->input) : entry.target.output(context, 0, entry.dims);
+    run.out = out.as<float>();
+    const std::uint64_t scratch = entry.depthwise ? 0 : direct_scratch_bytes(shape);
+    if (scratch > 0) run.scratch = reinterpret_cast<float*>(context.scratch(scratch));
+    (entry.depthwise ? depthwise_convolution : direct_convolution)(shape, run);
   }
 
   void run_winograd(Context& context, const Entry& entry, const float* in, float* out) {
@@ -384,10 +470,12 @@ class Convolution final : public Kernel {
   std::int64_t group_ = 1;
   std::vector<std::int64_t> strides_, dilations_, pads_, kernel_, output_shape_, output_padding_;
   std::string auto_pad_;
+  bool plans_nothing_ = false;
   const ir::Tensor* weights_ = nullptr;
   const ir::Tensor* bias_ = nullptr;
   PackedWeights packed_;
   std::unique_ptr<Buffer> transformed_;  // weights of Winograd's way, for all shapes
+  std::unique_ptr<Buffer> direct_weights_;
   std::unique_ptr<Buffer> bias_buffer_;
   bool bias_ready_ = false;
   ShapeCache<Entry> shapes_;

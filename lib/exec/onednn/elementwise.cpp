@@ -7,7 +7,9 @@
 #include <cstring>
 
 #include "exec/fuse.h"
+#include "exec/onednn/avx2.h"
 #include "exec/onednn/families.h"
+#include "exec/onednn/rows.h"
 #include "exec/onednn/runtime.h"
 #include "hone/ir/dimension.h"
 
@@ -285,11 +287,14 @@ std::unique_ptr<Kernel> make_channel_relu(const KernelInfo& info) {
   return std::make_unique<ChannelRelu>(info, *slope);
 }
 
-// Softmax and LogSoftmax along one axis (version 13).
+// Softmax and LogSoftmax: along one axis, or (before version 13) over all from that axis on.
 class Softmax final : public Kernel {
  public:
   Softmax(const KernelInfo& info, Algorithm algorithm)
-      : fallback_(info), algorithm_(algorithm), axis_(info.node.int_or("axis", -1)) {}
+      : fallback_(info),
+        algorithm_(algorithm),
+        one_axis_(info.opset >= 13),
+        axis_(info.node.int_or("axis", one_axis_ ? -1 : 1)) {}
 
   std::string name() const override { return name_; }
 
@@ -301,12 +306,26 @@ class Softmax final : public Kernel {
       fallback_.run(context);
       return;
     }
+    const std::byte* data = x.data;
+    const ir::Dims dims = x.dims;
+    if (has_avx2() && (axis + 1 == rank || !one_axis_)) {
+      std::int64_t length = 1;
+      for (auto i = static_cast<std::size_t>(axis); i < dims.size(); ++i) length *= dims[i];
+      const std::int64_t rows = x.count() / length;
+      name_ = "avx2";
+      Array& out = context.output_over(0, 0, ir::ElementType::float32, dims);
+      softmax_rows(reinterpret_cast<const float*>(data), rows, length, algorithm_ == Algorithm::softmax_log,
+                   out.as<float>());
+      return;
+    }
+    if (!one_axis_) {
+      fallback_.run(context);
+      return;
+    }
     shapes_.begin_key();
     shapes_.add(x);
     Entry* entry = shapes_.find();
     if (!entry) entry = &shapes_.insert(guarded([&] { return plan(x, axis); }), {});
-    const std::byte* data = x.data;
-    const ir::Dims dims = x.dims;
     Array& out = context.output_over(0, 0, ir::ElementType::float32, dims);
     entry->call.bind(DNNL_ARG_SRC, entry->desc, data);
     entry->call.bind(DNNL_ARG_DST, entry->desc, out.data);
@@ -340,9 +359,10 @@ class Softmax final : public Kernel {
 
   Fallback fallback_;
   Algorithm algorithm_;
+  bool one_axis_;
   std::int64_t axis_;
   ShapeCache<Entry> shapes_;
-  std::string name_ = "onednn";
+  std::string name_ = "reference";
 };
 
 template <Algorithm algorithm>
@@ -377,13 +397,22 @@ class LayerNormalization final : public Kernel {
       fallback_.run(context);
       return;
     }
+    const std::byte *data = x.data, *by = scale.data, *plus = shift ? shift->data : nullptr;
+    const ir::Dims dims = x.dims;
+    if (has_avx2()) {
+      const std::int64_t rows = x.count() / length;
+      const RowNormalization how{length, epsilon_, true, reinterpret_cast<const float*>(by),
+                                 reinterpret_cast<const float*>(plus)};
+      name_ = "avx2";
+      Array& out = context.output_over(0, 0, ir::ElementType::float32, dims);
+      normalize_rows(how, reinterpret_cast<const float*>(data), rows, out.as<float>());
+      return;
+    }
     shapes_.begin_key();
     shapes_.add(x);
     Entry* entry = shapes_.find();
     if (!entry)
       entry = &shapes_.insert(guarded([&] { return plan(x.count() / length, length, shift != nullptr); }), {});
-    const std::byte *data = x.data, *by = scale.data, *plus = shift ? shift->data : nullptr;
-    const ir::Dims dims = x.dims;
     Array& out = context.output_over(0, 0, ir::ElementType::float32, dims);
     entry->call.bind(DNNL_ARG_SRC, entry->desc, data);
     entry->call.bind(DNNL_ARG_DST, entry->desc, out.data);
@@ -448,8 +477,8 @@ constexpr KernelEntry entries[] = {
     {"Sub", 7, make_binary<Algorithm::binary_sub>},
     {"Mul", 7, make_binary<Algorithm::binary_mul>},
     {"Div", 7, make_binary<Algorithm::binary_div>},
-    {"Softmax", 13, make_softmax<Algorithm::softmax_accurate>},
-    {"LogSoftmax", 13, make_softmax<Algorithm::softmax_log>},
+    {"Softmax", 1, make_softmax<Algorithm::softmax_accurate>},
+    {"LogSoftmax", 1, make_softmax<Algorithm::softmax_log>},
     {"LayerNormalization", 17, make_layer_normalization},
 };
 

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
 
 #include "exec/fuse.h"
 #include "exec/fuse_elementwise.h"
@@ -200,6 +201,11 @@ struct Source {
   std::vector<std::int64_t> sizes, strides;  // outermost first; neighbours that are one run are merged
 };
 
+HONE_AVX2 void repeat(const float* eight, std::int64_t times, float* to) {
+  const Vector x = load(eight);
+  for (std::int64_t i = 0; i < times; ++i) store(to + i * lanes, x);
+}
+
 // The `count` elements from `first` on, in the order of the result.
 void spread(const Source& source, const float* from, std::int64_t first, std::int64_t count, float* to) {
   const std::size_t rank = source.sizes.size();
@@ -216,6 +222,16 @@ void spread(const Source& source, const float* from, std::int64_t first, std::in
       at /= source.sizes[d];
     }
     const float* row = from + offset + start * stride;
+    if (inner == lanes && stride == 1 && start == 0 && count >= lanes && rank > 1 && source.strides[rank - 2] == 0) {
+      // A value for each channel of a block, at many places.
+      const std::int64_t size = source.sizes[rank - 2], place = first / inner % size;
+      const std::int64_t times = std::min(size - place, count / lanes);
+      repeat(row, times, to);
+      to += times * lanes;
+      first += times * lanes;
+      count -= times * lanes;
+      continue;
+    }
     if (stride == 0) {
       std::fill_n(to, length, *row);
     } else if (stride == 1) {
@@ -244,9 +260,10 @@ void execute(const Pass& pass, const std::vector<const float*>& data, float* out
   const std::int64_t parts = worthwhile_threads(pass.seconds);
   parallel_for(blocks, (blocks - 1) / parts + 1, [&](std::int64_t begin, std::int64_t end) {
     const auto sources = static_cast<std::int64_t>(pass.sources.size());
-    std::vector<float> memory(static_cast<std::size_t>((pass.buffers + sources) * pass.block));
+    const auto memory =
+        std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>((pass.buffers + sources) * pass.block));
     std::vector<const float*> operands(pass.sources.size());
-    const auto buffer = [&](std::int64_t index) { return memory.data() + index * pass.block; };
+    const auto buffer = [&](std::int64_t index) { return memory.get() + index * pass.block; };
     for (std::size_t s = 0; s < operands.size(); ++s) {
       // The same in every block.
       if (!pass.sources[s].sizes.empty() || pass.sources[s].like_result) continue;

@@ -1,13 +1,16 @@
 // MatMul and Gemm in float32. A constant right-hand matrix is packed once; the rows of a batch on the left are then rows
-// of one large matrix. Batches on both sides broadcast as oneDNN has it. Where the CPU has no AVX-512, a product with a
-// constant matrix runs as a convolution of width 1 over rows, for which oneDNN has faster code (1.3 to 2 times, 3.2).
+// of one large matrix. Batches on both sides broadcast. Where the CPU has no AVX-512, a product with a constant matrix runs as a
+// convolution of width 1 over rows, for which oneDNN has faster code (1.3 to 2 times, 3.2); in models whose sizes may change
+// from run to run, all products are our own there (exec/onednn/panels.h), a few percent slower and without a plan for a shape.
 //
 // Given back to the reference kernel: other element types, empty tensors, alpha or beta that no post-op expresses.
 #include <cstring>
 #include <string_view>
 
+#include "exec/onednn/avx2.h"
 #include "exec/onednn/families.h"
 #include "exec/onednn/post_ops.h"
+#include "exec/onednn/stacks.h"
 #include "hone/ir/dimension.h"
 
 namespace hone::exec::onednn {
@@ -26,16 +29,23 @@ class Product final : public Kernel {
       beta_ = node_.float_or("beta", 1);
       addend_ = info.constant_input(2);
     }
-    weights_ = info.constant_input(1);
-    if (weights_ && weights_->rank() != 2) weights_ = nullptr;
+    plans_nothing_ = has_only_avx2() && sizes_may_change(info.model);
+    constant_ = info.constant_input(1);
+    weights_ = constant_ && constant_->rank() == 2 ? constant_ : nullptr;
     for (const FusedStep& step : tail_.steps) {
       if (step.kind == FusedStep::Kind::add) sum_ = &step;
     }
+    if (alpha_ != 1) steps_.push_back({FusedStep::Kind::linear, alpha_, 0, 0});
+    steps_with_sum_ = steps_;
+    steps_with_sum_.push_back({FusedStep::Kind::add, 0, 0, 2});
+    for (std::vector<FusedStep>* steps : {&steps_, &steps_with_sum_})
+      steps->insert(steps->end(), tail_.steps.begin(), tail_.steps.end());
   }
 
   std::string name() const override { return name_; }
 
   void run(Context& context) override {
+    if (plans_nothing_ && run_own(context)) return;
     const Array& a = context.input(0);
     const Array* b = weights_ ? nullptr : &context.input(1);
     const Array* c = gemm_ && context.has_input(2) && !addend_ ? &context.input(2) : nullptr;
@@ -92,69 +102,127 @@ class Product final : public Kernel {
     return other.type == ir::ElementType::float32 && other.dims == entry.dims;
   }
 
+  // The matrices that are multiplied, and the dimensions of the result; false where they don't fit, or hold nothing.
+  bool geometry(const ir::Dims& a_dims, const ir::Dims& b_dims, StackShape& g, ir::Dims& result) const {
+    g.a.assign(a_dims.begin(), a_dims.end());
+    g.b.assign(b_dims.begin(), b_dims.end());
+    g.transpose_a = transpose_a_;
+    g.transpose_b = transpose_b_;
+    if (gemm_) {
+      if (g.a.size() != 2 || g.b.size() != 2) return false;
+      if (transpose_a_) std::swap(g.a[0], g.a[1]);
+      if (transpose_b_) std::swap(g.b[0], g.b[1]);
+      g.out = {g.a[0], g.b[1]};
+      result.assign(g.out.begin(), g.out.end());
+    } else {
+      if (g.a.empty() || g.b.empty()) return false;
+      const bool vector_a = g.a.size() == 1, vector_b = g.b.size() == 1;
+      if (vector_a) g.a.insert(g.a.begin(), 1);
+      if (vector_b) g.b.push_back(1);
+      const std::size_t rank = std::max(g.a.size(), g.b.size());
+      if (g.b.size() == 2 && g.a.size() > 2) {
+        // One matrix for all: the batch is more rows.
+        result.assign(g.a.begin(), g.a.end() - 1);
+        std::int64_t rows = 1;
+        for (const std::int64_t dim : result) rows *= dim;
+        g.a = {rows, g.a.back()};
+        g.out = {rows, g.b[1]};
+      } else {
+        g.a.insert(g.a.begin(), rank - g.a.size(), 1);
+        g.b.insert(g.b.begin(), rank - g.b.size(), 1);
+        for (std::size_t i = 0; i + 2 < rank; ++i) {
+          if (g.a[i] != g.b[i] && g.a[i] != 1 && g.b[i] != 1) return false;
+          g.out.push_back(g.a[i] == 1 ? g.b[i] : g.a[i]);
+        }
+        result.assign(g.out.begin(), g.out.end());
+        g.out.push_back(g.a[rank - 2]);
+        g.out.push_back(g.b[rank - 1]);
+        if (!vector_a) result.push_back(g.a[rank - 2]);
+      }
+      if (!vector_b) result.push_back(g.b.back());
+    }
+    if (g.a.back() != g.b[g.b.size() - 2]) return false;
+    for (const auto* dims : {&g.a, &g.b}) {
+      for (const std::int64_t dim : *dims) {
+        if (dim < 1) return false;
+      }
+    }
+    return true;
+  }
+
+  // What Gemm adds to a product.
+  enum class Addend { none, row, matrix, other };
+  Addend addend_of(const Array* c, const ir::Dims& result) const {
+    if (!gemm_ || (!c && !addend_) || beta_ == 0) return Addend::none;
+    const ir::Dims& dims = c ? c->dims : addend_->dims();
+    if ((c ? c->type : addend_->type()) != ir::ElementType::float32) return Addend::other;
+    const std::int64_t count = c ? c->count() : addend_->element_count();
+    const bool row = count == result[1] && (dims.size() == 1 || (dims.size() == 2 && dims[0] == 1));
+    if (row && alpha_ == 1 && (beta_ == 1 || addend_)) return Addend::row;
+    return c && dims == result && !sum_ ? Addend::matrix : Addend::other;
+  }
+
+  // On panels; false where that is not for these inputs.
+  bool run_own(Context& context) {
+    const Array& a = context.input(0);
+    const Array* b = constant_ ? nullptr : &context.input(1);
+    const Array* c = gemm_ && context.has_input(2) && !addend_ ? &context.input(2) : nullptr;
+    const ir::ElementType b_type = b ? b->type : constant_->type();
+    if (a.type != ir::ElementType::float32 || b_type != ir::ElementType::float32) return false;
+    StackShape shape;
+    ir::Dims result;
+    if (!geometry(a.dims, b ? b->dims : constant_->dims(), shape, result)) return false;
+    const Addend addend = addend_of(c, result);
+    if (addend == Addend::other || (addend == Addend::matrix && beta_ != 1)) return false;
+    std::size_t summed = 2;
+    const Array* held = addend == Addend::matrix ? c : nullptr;
+    if (sum_) {
+      summed = sum_->input;
+      held = &context.input(summed);
+      if (held->type != ir::ElementType::float32 || held->dims != result) return false;
+    }
+    const auto *left = a.as<float>(), *right = b ? b->as<float>() : nullptr;
+    Results to;
+    to.bias = addend == Addend::row || !tail_.shift.empty() ? static_cast<const float*>(bias(c)) : nullptr;
+    to.held = held ? held->as<float>() : nullptr;
+    to.steps = addend == Addend::matrix ? &steps_with_sum_ : &steps_;
+    Array& out = held && !keeps_sums(shape.depth()) ? context.output_over(0, summed, ir::ElementType::float32, result)
+                                                    : context.output(0, ir::ElementType::float32, result);
+    to.data = out.as<float>();
+    multiply_stacks(context, shape, left, right, constant_ ? panels(shape) : nullptr, to);
+    name_ = "panels:avx2";
+    return true;
+  }
+
+  // The constant right-hand side.
+  const float* panels(const StackShape& shape) {
+    if (!panels_) {
+      Buffer plain(constant_->byte_size());
+      read_weights(*constant_, plain.data());
+      panels_ = std::make_unique<Buffer>(stack_bytes(shape));
+      fill_stack(shape, reinterpret_cast<const float*>(plain.data()), reinterpret_cast<float*>(panels_->data()));
+    }
+    return reinterpret_cast<const float*>(panels_->data());
+  }
+
   Entry plan(const Array& a, const ir::Dims& b_dims, ir::ElementType b_type, const Array* c) {
     Entry entry;
     if (a.type != ir::ElementType::float32 || b_type != ir::ElementType::float32) return entry;
-    dnnl::memory::dims a_dims(a.dims), b_sizes(b_dims), out;
-    if (gemm_) {
-      if (a_dims.size() != 2 || b_sizes.size() != 2) return entry;
-      if (transpose_a_) std::swap(a_dims[0], a_dims[1]);
-      if (transpose_b_) std::swap(b_sizes[0], b_sizes[1]);
-      if (a_dims[1] != b_sizes[0]) return entry;
-      entry.dims = out = {a_dims[0], b_sizes[1]};
-    } else {
-      if (a_dims.empty() || b_sizes.empty()) return entry;
-      const bool vector_a = a_dims.size() == 1, vector_b = b_sizes.size() == 1;
-      if (vector_a) a_dims.insert(a_dims.begin(), 1);
-      if (vector_b) b_sizes.push_back(1);
-      if (a_dims.back() != b_sizes[b_sizes.size() - 2]) return entry;
-      const std::size_t rank = std::max(a_dims.size(), b_sizes.size());
-      if (b_sizes.size() == 2 && a_dims.size() > 2) {
-        // One matrix for all: the batch is more rows.
-        entry.dims.assign(a_dims.begin(), a_dims.end() - 1);
-        std::int64_t rows = 1;
-        for (const std::int64_t dim : entry.dims) rows *= dim;
-        a_dims = {rows, a_dims.back()};
-        out = {rows, b_sizes[1]};
-      } else {
-        if (rank > 6) return entry;
-        a_dims.insert(a_dims.begin(), rank - a_dims.size(), 1);
-        b_sizes.insert(b_sizes.begin(), rank - b_sizes.size(), 1);
-        for (std::size_t i = 0; i + 2 < rank; ++i) {
-          if (a_dims[i] != b_sizes[i] && a_dims[i] != 1 && b_sizes[i] != 1) return entry;
-          out.push_back(a_dims[i] == 1 ? b_sizes[i] : a_dims[i]);
-        }
-        entry.dims.assign(out.begin(), out.end());
-        out.push_back(a_dims[rank - 2]);
-        out.push_back(b_sizes[rank - 1]);
-        if (!vector_a) entry.dims.push_back(a_dims[rank - 2]);
-      }
-      if (!vector_b) entry.dims.push_back(b_sizes.back());
-    }
-    for (const dnnl::memory::dims* dims : {&a_dims, &b_sizes}) {
-      for (const std::int64_t dim : *dims) {
-        if (dim < 1) return entry;
-      }
-    }
+    StackShape shape;
+    if (!geometry(a.dims, b_dims, shape, entry.dims) || shape.out.size() > 6) return entry;
+    const dnnl::memory::dims &a_dims = shape.a, &b_sizes = shape.b, &out = shape.out;
     entry.a = transpose_a_ ? Desc(a_dims, D::f32, {1, a_dims[0]}) : row_major(a_dims);
     entry.plain_b = transpose_b_ ? Desc(b_sizes, D::f32, {1, b_sizes[0]}) : row_major(b_sizes);
     entry.out = row_major(out);
 
     dnnl::post_ops steps;
     if (alpha_ != 1) steps.append_eltwise(dnnl::algorithm::eltwise_linear, alpha_, 0);
-    if (gemm_ && (c || addend_) && beta_ != 0) {
-      const ir::Dims& dims = c ? c->dims : addend_->dims();
-      if ((c ? c->type : addend_->type()) != ir::ElementType::float32) return entry;
-      const std::int64_t count = c ? c->count() : addend_->element_count();
-      const bool row = count == out[1] && (dims.size() == 1 || (dims.size() == 2 && dims[0] == 1));
-      if (row && alpha_ == 1 && (beta_ == 1 || addend_)) {
-        entry.has_bias = true;
-      } else if (c && dims == entry.dims && !sum_) {
-        steps.append_sum(beta_);
-        entry.sums = true;
-      } else {
-        return entry;
-      }
+    const Addend addend = addend_of(c, entry.dims);
+    if (addend == Addend::other) return entry;
+    if (addend == Addend::row) entry.has_bias = true;
+    if (addend == Addend::matrix) {
+      steps.append_sum(beta_);
+      entry.sums = true;
     }
     if (!tail_.shift.empty()) entry.has_bias = true;
     if (entry.has_bias) entry.bias = bias_desc(out);
@@ -247,16 +315,18 @@ class Product final : public Kernel {
   }
 
   const void* pack(const Entry& entry) {
-    return packed_.get(entry.b, entry.plain_b, [&](std::byte* to) {
-      weights_->read(0, {to, weights_->byte_size()});
-      if (tail_.scale.empty()) return;
-      auto* values = reinterpret_cast<float*>(to);
-      const std::int64_t rows = weights_->dims()[0], columns = weights_->dims()[1];
-      for (std::int64_t r = 0; r < rows; ++r) {
-        for (std::int64_t n = 0; n < columns; ++n)
-          values[r * columns + n] *= tail_.scale[static_cast<std::size_t>(transpose_b_ ? r : n)];
-      }
-    });
+    return packed_.get(entry.b, entry.plain_b, [&](std::byte* to) { read_weights(*weights_, to); });
+  }
+
+  void read_weights(const ir::Tensor& tensor, std::byte* to) const {
+    tensor.read(0, {to, tensor.byte_size()});
+    if (tail_.scale.empty()) return;  // only for a matrix
+    auto* values = reinterpret_cast<float*>(to);
+    const std::int64_t rows = tensor.dims()[0], columns = tensor.dims()[1];
+    for (std::int64_t r = 0; r < rows; ++r) {
+      for (std::int64_t n = 0; n < columns; ++n)
+        values[r * columns + n] *= tail_.scale[static_cast<std::size_t>(transpose_b_ ? r : n)];
+    }
   }
 
   const void* bias(const Array* c) {
@@ -278,11 +348,14 @@ class Product final : public Kernel {
   bool gemm_;
   FusedTail tail_;
   const FusedStep* sum_ = nullptr;
-  bool transpose_a_ = false, transpose_b_ = false;
+  bool transpose_a_ = false, transpose_b_ = false, plans_nothing_ = false;
   float alpha_ = 1, beta_ = 1;
-  const ir::Tensor* weights_ = nullptr;
+  const ir::Tensor* constant_ = nullptr;  // the right-hand side
+  const ir::Tensor* weights_ = nullptr;   // the same where it is one matrix
   const ir::Tensor* addend_ = nullptr;
+  std::vector<FusedStep> steps_, steps_with_sum_;  // alpha and the tail; and with a matrix that Gemm adds
   PackedWeights packed_;
+  std::unique_ptr<Buffer> panels_;
   std::unique_ptr<Buffer> bias_;
   ShapeCache<Entry> shapes_;
   std::string name_ = "onednn";

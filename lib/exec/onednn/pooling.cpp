@@ -3,7 +3,9 @@
 // Given back to the reference kernel: MaxPool's indices, other element types, windows that ceil_mode lets begin past the
 // pads, column-major storage.
 #include "exec/onednn/avx2.h"
+#include "exec/onednn/eights.h"
 #include "exec/onednn/families.h"
+#include "exec/onednn/pool_blocks.h"
 #include "exec/onednn/runtime.h"
 #include "hone/ir/dimension.h"
 
@@ -23,6 +25,7 @@ class Pooling final : public Kernel {
     auto_pad_ = node.string_or("auto_pad", "NOTSET");
     ceil_ = node.int_or("ceil_mode", 0) != 0;
     include_pad_ = node.int_or("count_include_pad", 0) != 0;
+    plans_nothing_ = has_only_avx2() && sizes_may_change(info.model);
   }
 
   std::string name() const override { return name_; }
@@ -30,13 +33,14 @@ class Pooling final : public Kernel {
   void run(Context& context) override {
     const Array& x = context.raw_input(0);
     Entry& entry = shapes_.of(x, [&](const Array& array) { return plan(array); });
-    if (!entry.call) {
+    if (!entry.call && !entry.own) {
       name_ = "reference";
       fallback_.run(context);
       return;
     }
     const void* data = entry.adapter.get(context, x.data);
     Array& out = entry.target.output(context, 0, entry.dims);
+    if (entry.own) return pool_blocks(*entry.own, static_cast<const float*>(data), out.as<float>());
     entry.call.bind(DNNL_ARG_SRC, entry.source, data);
     entry.call.bind(DNNL_ARG_DST, entry.target.desc, out.data);
     if (entry.scratch > 0) entry.call.bind(DNNL_ARG_SCRATCHPAD, entry.scratchpad, context.scratch(entry.scratch));
@@ -45,7 +49,8 @@ class Pooling final : public Kernel {
 
  private:
   struct Entry {
-    Call call;  // empty: the reference kernel takes this shape
+    Call call;  // empty: `own`, or the reference kernel takes this shape
+    std::optional<PoolShape> own;
     Adapter adapter;
     Desc source, scratchpad;
     Target target;
@@ -105,6 +110,7 @@ class Pooling final : public Kernel {
       if (dim < 1) return entry;
     }
     const bool max = kind_ == Kind::max || kind_ == Kind::global_max;
+    if (plan_own(entry, x, {window, strides, dilations, before}, max)) return entry;
     const auto algorithm = max            ? dnnl::algorithm::pooling_max
                            : include_pad_ ? dnnl::algorithm::pooling_avg_include_padding
                                           : dnnl::algorithm::pooling_avg_exclude_padding;
@@ -136,11 +142,44 @@ class Pooling final : public Kernel {
     return entry;
   }
 
+  struct Windows {
+    const dnnl::memory::dims &sizes, &strides, &dilations, &before;
+  };
+  // In blocks of 8 channels, where the CPU has no AVX-512 and its oneDNN no larger ones, and other sizes may come.
+  bool plan_own(Entry& entry, const Array& x, const Windows& windows, bool largest) {
+    const std::size_t rank = x.rank() - 2;
+    if (!plans_nothing_ || rank > 2 || x.dims[1] % 8 != 0) return false;
+    PoolShape shape;
+    shape.blocks = x.dims[0] * (x.dims[1] / 8);
+    shape.width = x.dims.back();
+    shape.kernel_width = windows.sizes.back();
+    shape.stride_width = windows.strides.back();
+    shape.dilation_width = windows.dilations.back() + 1;
+    shape.left = windows.before.back();
+    shape.out_width = entry.dims.back();
+    if (rank == 2) {
+      shape.height = x.dims[2];
+      shape.kernel_height = windows.sizes[0];
+      shape.stride_height = windows.strides[0];
+      shape.dilation_height = windows.dilations[0] + 1;
+      shape.top = windows.before[0];
+      shape.out_height = entry.dims[2];
+    }
+    shape.largest = largest;
+    shape.counts_pads = include_pad_;
+    entry.source = eights(x.dims);
+    entry.adapter = Adapter(desc_of(x), entry.source, true);
+    entry.target = Target(shape.out_height * shape.out_width > 1 ? eights(entry.dims) : row_major(entry.dims));
+    entry.own = shape;
+    name_ = "blocks:avx2";
+    return true;
+  }
+
   Fallback fallback_;
   Kind kind_;
   std::vector<std::int64_t> window_, strides_, dilations_, pads_;
   std::string auto_pad_;
-  bool ceil_ = false, include_pad_ = false;
+  bool ceil_ = false, include_pad_ = false, plans_nothing_ = false;
   ShapeCache<Entry> shapes_;
   std::string name_ = "onednn";
 };

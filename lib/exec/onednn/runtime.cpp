@@ -5,7 +5,7 @@
 #include <mutex>
 
 #include "exec/fuse.h"
-#include "exec/onednn/avx2.h"
+#include "exec/onednn/eights.h"
 #include "exec/program.h"
 #include "hone/support/threads.h"
 #include "hone/support/waking.h"
@@ -19,51 +19,6 @@ namespace {
 
 std::atomic<std::uint64_t> reorders{0};
 thread_local bool in_serial = false;  // a serial Workers lives
-
-#ifdef HONE_HAS_AVX2
-// Planes of 8 channels beside each other, as 8 planes.
-HONE_AVX2 void separate(const float* from, std::int64_t places, float* to) {
-  using namespace avx2;
-  std::int64_t i = 0;
-  for (; i + lanes <= places; i += lanes) {
-    Vector rows[lanes];
-#pragma GCC unroll 8
-    for (int r = 0; r < lanes; ++r) rows[r] = load(from + (i + r) * lanes);
-    transpose(rows);
-#pragma GCC unroll 8
-    for (int r = 0; r < lanes; ++r) store(to + r * places + i, rows[r]);
-  }
-  for (; i < places; ++i) {
-    for (std::int64_t c = 0; c < lanes; ++c) to[c * places + i] = from[i * lanes + c];
-  }
-}
-
-// [n, c / 8, places, 8] to [n, c, places], without a primitive that would have to be made; false in another layout.
-bool unpack_eights(const Desc& desc, const std::byte* from, std::byte* to) {
-  const auto dims = desc.get_dims();
-  if (!has_avx2() || desc.get_data_type() != dnnl::memory::data_type::f32 || dims.size() < 3) return false;
-  if (desc.get_inner_nblks() != 1 || desc.get_inner_blks()[0] != avx2::lanes || desc.get_inner_idxs()[0] != 1)
-    return false;
-  if (desc.get_padded_dims() != dims) return false;
-  const auto strides = desc.get_strides();
-  std::int64_t places = 1;
-  for (std::size_t d = dims.size(); d-- > 2; places *= dims[d]) {
-    if (dims[d] > 1 && strides[d] != places * avx2::lanes) return false;
-  }
-  const std::int64_t block = places * avx2::lanes, blocks = dims[1] / avx2::lanes;
-  if ((blocks > 1 && strides[1] != block) || (dims[0] > 1 && strides[0] != block * blocks)) return false;
-  const auto* source = reinterpret_cast<const float*>(from);
-  auto* target = reinterpret_cast<float*>(to);
-  const std::int64_t count = dims[0] * blocks;
-  const std::int64_t parts = worthwhile_threads(static_cast<double>(count * block) * 0.5e-9);
-  parallel_for(count, (count - 1) / parts + 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t b = begin; b < end; ++b) separate(source + b * block, places, target + b * block);
-  });
-  return true;
-}
-#else
-bool unpack_eights(const Desc&, const std::byte*, std::byte*) { return false; }
-#endif
 
 }  // namespace
 
@@ -139,8 +94,9 @@ std::optional<dnnl::memory::data_type> data_type(ir::ElementType type) {
 }
 
 void BlockedLayout::unpack(const std::byte* from, std::byte* to) const {
-  if (unpack_eights(desc_, from, to)) {
+  if (const auto shape = as_eights(desc_)) {
     reorders.fetch_add(1, std::memory_order_relaxed);
+    unpack_eights(*shape, reinterpret_cast<const float*>(from), reinterpret_cast<float*>(to));
     return;
   }
   guarded([&] { reorder(desc_, from, row_major(desc_.get_dims(), desc_.get_data_type()), to); });
@@ -197,27 +153,35 @@ void Call::run() {
     fail(ErrorKind::internal, "oneDNN: a primitive failed with status {}", static_cast<int>(status));
 }
 
-Reorder::Reorder(const Desc& from, const Desc& to) : from_(from), to_(to) {
+Reorder::Reorder(const Desc& from, const Desc& to, bool plans_nothing) : from_(from), to_(to) {
+  if (plans_nothing && from.get_dims() == to.get_dims()) {
+    const auto packed = as_eights(to), unpacked = as_eights(from);
+    if (packed && is_row_major(from)) own_ = [shape = *packed](const float* a, float* b) { pack_eights(shape, a, b); };
+    if (unpacked && is_row_major(to))
+      own_ = [shape = *unpacked](const float* a, float* b) { unpack_eights(shape, a, b); };
+    if (own_) return;
+  }
   const Workers workers = Workers::for_bytes(static_cast<double>(from.get_size() + to.get_size()));
   call_ = Call(dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to)));
 }
 
 void Reorder::run(const void* from, void* to) {
   reorders.fetch_add(1, std::memory_order_relaxed);
+  if (own_) return own_(static_cast<const float*>(from), static_cast<float*>(to));
   call_.bind(DNNL_ARG_FROM, from_, from);
   call_.bind(DNNL_ARG_TO, to_, to);
   call_.run();
 }
 
 void reorder(const Desc& from, const void* source, const Desc& to, void* target) {
-  Reorder(from, to).run(source, target);
+  Reorder(from, to, true).run(source, target);
 }
 
 std::uint64_t reorder_count() { return reorders; }
 
-Adapter::Adapter(const Desc& from, const Desc& to) {
+Adapter::Adapter(const Desc& from, const Desc& to, bool plans_nothing) {
   if (from == to) return;
-  reorder_ = Reorder(from, to);
+  reorder_ = Reorder(from, to, plans_nothing);
   size_ = to.get_size();
 }
 
@@ -226,6 +190,18 @@ const void* Adapter::get(Context& context, const void* data) {
   std::byte* copy = context.scratch(size_);
   reorder_.run(data, copy);
   return copy;
+}
+
+bool sizes_may_change(const ir::Model& model) {
+  for (const ir::Value* input : model.graph->inputs()) {
+    if (input->initializer() || !input->type().is_tensor()) continue;
+    const auto& shape = input->shape();
+    if (!shape) return true;
+    for (std::size_t i = 1; i < shape->size(); ++i) {
+      if (!(*shape)[i].number()) return true;
+    }
+  }
+  return false;
 }
 
 void Fallback::run(Context& context) {

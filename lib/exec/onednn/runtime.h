@@ -90,12 +90,14 @@ class Call {
 class Reorder {
  public:
   Reorder() = default;
-  Reorder(const Desc& from, const Desc& to);
-  explicit operator bool() const { return static_cast<bool>(call_); }
+  // `plans_nothing`: without a primitive where there is code of our own (exec/onednn/eights.h), which is a little slower.
+  Reorder(const Desc& from, const Desc& to, bool plans_nothing = false);
+  explicit operator bool() const { return own_ || static_cast<bool>(call_); }
   void run(const void* from, void* to);
 
  private:
   Desc from_, to_;
+  std::function<void(const float*, float*)> own_;  // in place of a primitive
   Call call_;
 };
 void reorder(const Desc& from, const void* source, const Desc& to, void* target);  // once
@@ -106,7 +108,7 @@ std::uint64_t reorder_count();
 class Adapter {
  public:
   Adapter() = default;
-  Adapter(const Desc& from, const Desc& to);
+  Adapter(const Desc& from, const Desc& to, bool plans_nothing = false);
   const void* get(Context& context, const void* data);
 
  private:
@@ -240,6 +242,11 @@ auto choose(Make&& make, std::int64_t output_channels) {
   }
   return starts(next, "jit") && std::string_view(next.impl_info_str()).ends_with(":avx2") ? next : first;
 }
+
+// Whether runs may differ in more than the batch: some input declares a size other than its first as unknown, as widths of
+// images and lengths of sentences are. Then what would be planned again and again is left to kernels of our own, whatever the
+// sizes turn out to be: results must not depend on what was met before.
+bool sizes_may_change(const ir::Model& model);
 
 // A primitive in place of another: the same code, memory alike.
 template <typename PrimitiveDesc>

@@ -42,9 +42,7 @@ inline Value* input(Model& model, std::vector<ir::NamedDatum>& feed, const std::
 }
 
 // Runs twice, so that planned memory and cached primitives are used, too.
-inline void compare(const Model& model, const std::vector<ir::NamedDatum>& feed, const std::string& what,
-                    double tolerance = 2e-5) {
-  INFO(what);
+inline void compare_runs(const Model& model, const std::vector<ir::NamedDatum>& feed, double tolerance) {
   SessionOptions options;
   options.reference = true;
   Session reference(model, options), optimized(model);
@@ -69,6 +67,107 @@ inline void compare(const Model& model, const std::vector<ir::NamedDatum>& feed,
       CHECK(worst <= tolerance * largest);
     }
   }
+}
+
+// As the model is, and with the sizes of its inputs declared: then other kernels are chosen (onednn::sizes_may_change).
+inline void compare(const Model& model, const std::vector<ir::NamedDatum>& feed, const std::string& what,
+                    double tolerance = 2e-5) {
+  INFO(what);
+  compare_runs(model, feed, tolerance);
+  for (const ir::NamedDatum& each : feed) {
+    const Tensor& tensor = *each.datum.tensor();
+    model.graph->find(each.name)->set_type(
+        ir::Type::tensor(tensor.type(), ir::Shape(tensor.dims().begin(), tensor.dims().end())));
+  }
+  INFO("sizes declared");
+  compare_runs(model, feed, tolerance);
+}
+
+// Elementwise tails that the session fuses, or that it must not.
+inline Value* tail(Random& random, Model& model, std::vector<ir::NamedDatum>& feed, Value* value, const Dims& result,
+                   std::string& what) {
+  Graph& graph = *model.graph;
+  const auto unary = [&](const char* op) { return graph.insert(op, {value}, 1).output(0); };
+  const std::int64_t channels = result.size() > 1 ? result[1] : 1;
+  for (std::uint64_t i = random.below(4); i > 0; --i) {
+    const std::uint64_t kind = random.below(10);
+    what += fmt::format(" tail {}", kind);
+    switch (kind) {
+      case 0:
+        value = unary("Relu");
+        break;
+      case 1:
+        value = unary("HardSwish");
+        break;
+      case 2:
+        value = graph.insert("Mul", {value, unary("Sigmoid")}, 1).output(0);
+        break;
+      case 3: {
+        Value* low = graph.add_initializer("low", Tensor::scalar(-0.5F));
+        Value* high = graph.add_initializer("high", Tensor::scalar(0.75F));
+        value = graph.insert("Clip", {value, low, high}, 1).output(0);
+        break;
+      }
+      case 4:
+        value =
+            graph.insert("Add", {value, input(model, feed, fmt::format("r{}", feed.size()), normal(random, result))}, 1)
+                .output(0);
+        break;
+      case 5: {  // broadcasts: must not be fused, and is only known at run time
+        Dims dims = result;
+        dims.back() = 1;
+        value =
+            graph.insert("Add", {value, input(model, feed, fmt::format("r{}", feed.size()), normal(random, dims))}, 1)
+                .output(0);
+        break;
+      }
+      case 6: {
+        Dims dims(result.size(), 1);
+        dims[1] = channels;
+        Value* factor = graph.add_initializer("factor", normal(random, dims));
+        value = graph.insert(random.below(2) == 0 ? "Mul" : "Add", {value, factor}, 1).output(0);
+        break;
+      }
+      case 7: {
+        Value* three = graph.add_initializer("three", Tensor::scalar(3.0F));
+        Value* six = graph.add_initializer("six", Tensor::scalar(6.0F));
+        Value* zero = graph.add_initializer("zero", Tensor::scalar(0.0F));
+        Value* sum = graph.insert("Add", {value, three}, 1).output(0);
+        Value* clip = graph.insert("Clip", {sum, zero, six}, 1).output(0);
+        if (random.below(2) == 0) {
+          clip = graph.insert("Div", {clip, six}, 1).output(0);
+          value = graph.insert("Mul", {value, clip}, 1).output(0);
+        } else {
+          value = graph.insert("Mul", {value, clip}, 1).output(0);
+          value = graph.insert("Div", {value, six}, 1).output(0);
+        }
+        break;
+      }
+      case 8: {
+        Value* constant = graph.add_initializer("constant", Tensor::scalar(0.7F));
+        value = graph.insert("Sub", {constant, value}, 1).output(0);
+        break;
+      }
+      default: {
+        if (result.size() < 3) break;
+        const auto parameter = [&](const char* name, bool positive) {
+          Tensor tensor = normal(random, {channels});
+          if (positive) {
+            for (float& each : tensor.mutable_data<float>()) each = std::abs(each) + 0.1F;
+          }
+          return graph.add_initializer(name, std::move(tensor));
+        };
+        value = graph
+                    .insert("BatchNormalization",
+                            {value, parameter("scale", false), parameter("shift", false), parameter("mean", false),
+                             parameter("variance", true)},
+                            1)
+                    .output(0);
+        break;
+      }
+    }
+  }
+  return value;
 }
 
 }  // namespace hone::exec
