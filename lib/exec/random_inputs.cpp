@@ -205,7 +205,8 @@ std::vector<ir::NamedDatum> random_inputs(const ir::Model& model, const RandomIn
                 known.empty() ? "none that change" : known);
   }
   if (replaced < options.shapes.size()) {
-    for (const auto& [name, shape] : options.shapes) {
+    for (const auto& given : options.shapes) {
+      const std::string& name = given.first;
       const bool known = std::any_of(result.begin(), result.end(), [&](const auto& each) { return each.name == name; });
       if (!known) usage_error("the model has no input {} to give a shape to", quoted(name));
     }

@@ -50,6 +50,12 @@ class Builder {
   }
   std::int64_t between(std::int64_t low, std::int64_t high) { return low + below(high - low + 1); }
   bool chance(double probability) { return random.uniform() < probability; }
+  // The first, or the second. Functions, because GCC 12 gets conditional expressions with braced lists of items wrong:
+  // where one raises, it destroys what the other would have made.
+  template <typename F, typename G>
+  static Item either(bool first, const F& f, const G& g) {
+    return first ? f() : g();
+  }
   template <typename T>
   const T& one_of(const std::vector<T>& choices) {
     return choices[static_cast<std::size_t>(below(static_cast<std::int64_t>(choices.size())))];

@@ -113,9 +113,11 @@ void loop(Builder& b) {
       some_patterns(b);
       carried = last_float(b);
       if (carried.dims() != start.dims()) carried = b.emit("Add", {state, b.constant(b.floats(start.dims()))});
-      const Item next = counted && b.chance(0.7)
-                            ? b.emit("Identity", {go})
-                            : b.emit("Less", {index, b.plain_constant(ir::Tensor::scalar<std::int64_t>(b.below(2)))});
+      const Item next = b.either(
+          counted && b.chance(0.7), [&] { return b.emit("Identity", {go}); },
+          [&] {
+            return b.emit("Less", {index, b.plain_constant(ir::Tensor::scalar<std::int64_t>(b.below(2)))});
+          });
       if (scans) scanned = b.emit(b.one_of<std::string>({"Relu", "Identity"}), {b.chance(0.5) ? carried : state});
       for (const Item& each : scans ? std::vector<Item>{next, carried, scanned} : std::vector<Item>{next, carried}) {
         declare(each);

@@ -341,7 +341,8 @@ void shape_arithmetic(Builder& b) {
       break;
     }
     default: {
-      const Item count = b.chance(0.5) ? b.emit("Size", {x}) : b.squeeze(dimension(0), {0});
+      const Item count = b.either(
+          b.chance(0.5), [&] { return b.emit("Size", {x}); }, [&] { return b.squeeze(dimension(0), {0}); });
       if (b.opset >= 11) {
         const Item range = b.emit("Range", {b.constant(ir::Tensor::scalar<std::int64_t>(0)), count,
                                             b.constant(ir::Tensor::scalar<std::int64_t>(1))});

@@ -72,7 +72,14 @@ void neutral(Builder& b) {
   const float value =
       op == "Add" || op == "Sub" ? b.one_of<float>({0, -0.0F, 0}) : b.one_of<float>({1, 1, 0, -1, 1.00001F});
   const Item c = b.constant(b.number(value, broadcastable(b, x)));
-  b.chance(0.7) ? b.emit(op, {x, c}) : b.emit(op, {c, x});
+  b.either(
+      b.chance(0.7),
+      [&] {
+        return b.emit(op, {x, c});
+      },
+      [&] {
+        return b.emit(op, {c, x});
+      });
 }
 
 void binary(Builder& b) {
@@ -207,7 +214,14 @@ void conv_chain(Builder& b) {
       default: {
         const Item c = b.constant(b.floats(broadcastable(b, x)));
         const std::string op = b.one_of<std::string>({"Add", "Mul", "Sub", "Div", "Add", "Mul"});
-        x = b.chance(0.8) ? b.emit(op, {x, c}) : b.emit(op, {c, x});
+        x = b.either(
+            b.chance(0.8),
+            [&] {
+              return b.emit(op, {x, c});
+            },
+            [&] {
+              return b.emit(op, {c, x});
+            });
       }
     }
   }
@@ -220,7 +234,9 @@ void shared_conv(Builder& b) {  // one weight, two convolutions; what is fused i
   for (std::size_t i = 2; i < x.rank(); ++i) dims.push_back(1);
   const Item w = b.constant(b.floats(dims));
   const Item one = b.emit("Conv", {x, w});
-  const Item two = b.emit("Conv", {b.chance(0.5) ? x : b.emit("Relu", {x}), w});
+  const Item two = b.emit("Conv", {b.either(
+                                       b.chance(0.5), [&] { return x; }, [&] { return b.emit("Relu", {x}); }),
+                                   w});
   b.batch_normalization(one);
   b.emit("Mul", {two, b.constant(b.floats({dims[0], 1, 1}))});
 }
@@ -270,8 +286,14 @@ void matmul_chain(Builder& b) {
       continue;
     }
     const Item c = b.constant(b.floats(broadcastable(b, x)));
-    x = b.chance(0.8) ? b.emit(b.one_of<std::string>({"Add", "Mul", "Div", "Sub"}), {x, c})
-                      : b.emit(b.one_of<std::string>({"Add", "Mul"}), {c, x});
+    x = b.either(
+        b.chance(0.8),
+        [&] {
+          return b.emit(b.one_of<std::string>({"Add", "Mul", "Div", "Sub"}), {x, c});
+        },
+        [&] {
+          return b.emit(b.one_of<std::string>({"Add", "Mul"}), {c, x});
+        });
   }
 }
 
@@ -292,7 +314,11 @@ void gemm(Builder& b) {
   Item y = b.emit("Gemm", inputs, std::move(attributes));
   for (std::int64_t i = b.between(0, 2); i > 0; --i) {
     const Item c = b.constant(b.floats(broadcastable(b, y)));
-    y = b.chance(0.25) ? b.batch_normalization(y) : b.emit(b.one_of<std::string>({"Add", "Mul", "Div", "Sub"}), {y, c});
+    y = b.either(
+        b.chance(0.25), [&] { return b.batch_normalization(y); },
+        [&] {
+          return b.emit(b.one_of<std::string>({"Add", "Mul", "Div", "Sub"}), {y, c});
+        });
     if (y.rank() != 2) break;
   }
 }
@@ -300,9 +326,19 @@ void gemm(Builder& b) {
 void where(Builder& b) {
   const Item x = b.pick();
   const Item y = b.chance(0.5) ? b.constant(b.floats(broadcastable(b, x))) : b.pick();
-  const Item condition = b.chance(0.7) ? b.constant(b.tensor(ElementType::boolean, broadcastable(b, x)))
-                                       : b.emit("Less", {x, b.constant(b.number(0))});
-  b.chance(0.5) ? b.emit("Where", {condition, x, y}) : b.emit("Where", {condition, y, x});
+  const Item condition = b.either(
+      b.chance(0.7), [&] { return b.constant(b.tensor(ElementType::boolean, broadcastable(b, x))); },
+      [&] {
+        return b.emit("Less", {x, b.constant(b.number(0))});
+      });
+  b.either(
+      b.chance(0.5),
+      [&] {
+        return b.emit("Where", {condition, x, y});
+      },
+      [&] {
+        return b.emit("Where", {condition, y, x});
+      });
 }
 
 void casts(Builder& b) {
@@ -358,13 +394,31 @@ void normalization(Builder& b) {
   const auto last = static_cast<std::int64_t>(x.rank()) - 1;
   const std::int64_t axis = b.chance(0.85) ? (b.chance(0.5) ? -1 : last) : 0;
   const bool centered = b.chance(0.6);
-  const Item d = centered ? b.emit("Sub", {x, b.reduce("ReduceMean", x, {axis}, b.chance(0.95))}) : x;
-  const Item square =
-      b.chance(0.5) ? b.emit("Mul", {d, d}) : b.emit("Pow", {d, b.constant(b.number(b.chance(0.9) ? 2 : 3))});
+  const Item d = b.either(
+      centered,
+      [&] {
+        return b.emit("Sub", {x, b.reduce("ReduceMean", x, {axis}, b.chance(0.95))});
+      },
+      [&] { return x; });
+  const Item square = b.either(
+      b.chance(0.5),
+      [&] {
+        return b.emit("Mul", {d, d});
+      },
+      [&] {
+        return b.emit("Pow", {d, b.constant(b.number(b.chance(0.9) ? 2 : 3))});
+      });
   const Item mean = b.reduce("ReduceMean", square, {axis}, b.chance(0.95));
   const Item epsilon = b.constant(b.number(b.one_of<float>({1e-5F, 1e-2F, 0.5F}), b.chance(0.8) ? Dims{} : Dims{1}));
   const Item root = b.emit("Sqrt", {b.emit("Add", {mean, epsilon})});
-  Item y = b.chance(0.6) ? b.emit("Div", {d, root}) : b.emit("Mul", {d, b.emit("Reciprocal", {root})});
+  Item y = b.either(
+      b.chance(0.6),
+      [&] {
+        return b.emit("Div", {d, root});
+      },
+      [&] {
+        return b.emit("Mul", {d, b.emit("Reciprocal", {root})});
+      });
   const Dims width = b.chance(0.8) ? Dims{x.dims().back()} : broadcastable(b, x);
   if (b.chance(0.7)) y = b.emit("Mul", {y, b.constant(b.floats(width))});
   if (b.chance(0.6)) b.emit("Add", {y, b.constant(b.floats(b.chance(0.9) ? width : broadcastable(b, x)))});
@@ -407,18 +461,36 @@ void activation(Builder& b) {
     return b.constant(b.number(b.chance(0.95) ? value : value * 1.5F, b.chance(0.85) ? Dims{} : Dims{1}));
   };
   const auto times = [&](const Item& p, const Item& q) {
-    return b.chance(0.5) ? b.emit("Mul", {p, q}) : b.emit("Mul", {q, p});
+    return b.either(
+        b.chance(0.5),
+        [&] {
+          return b.emit("Mul", {p, q});
+        },
+        [&] {
+          return b.emit("Mul", {q, p});
+        });
   };
   switch (b.below(6)) {
     case 0: {  // Gelu, by erf
-      const Item inner =
-          b.chance(0.5) ? b.emit("Div", {x, scalar(1.41421356F)}) : b.emit("Mul", {x, scalar(0.70710678F)});
+      const Item inner = b.either(
+          b.chance(0.5),
+          [&] {
+            return b.emit("Div", {x, scalar(1.41421356F)});
+          },
+          [&] {
+            return b.emit("Mul", {x, scalar(0.70710678F)});
+          });
       const Item one = b.emit("Add", {b.emit("Erf", {inner}), scalar(1)});
       b.chance(0.5) ? times(times(x, one), scalar(0.5F)) : times(times(x, scalar(0.5F)), one);
       break;
     }
     case 1: {  // Gelu, by tanh
-      const Item cube = b.chance(0.5) ? b.emit("Pow", {x, scalar(3)}) : times(times(x, x), x);
+      const Item cube = b.either(
+          b.chance(0.5),
+          [&] {
+            return b.emit("Pow", {x, scalar(3)});
+          },
+          [&] { return times(times(x, x), x); });
       const Item inner = times(b.emit("Add", {x, times(cube, scalar(0.044715F))}), scalar(0.79788456F));
       const Item one = b.emit("Add", {b.emit("Tanh", {inner}), scalar(1)});
       b.chance(0.5) ? times(times(x, one), scalar(0.5F)) : times(times(x, scalar(0.5F)), one);
@@ -430,7 +502,14 @@ void activation(Builder& b) {
       break;
     case 3: {
       const Item c = b.clip(b.emit("Add", {x, scalar(3)}), 0.0F, 6.0F);
-      b.chance(0.5) ? b.emit("Div", {times(x, c), scalar(6)}) : times(x, b.emit("Div", {c, scalar(6)}));
+      b.either(
+          b.chance(0.5),
+          [&] {
+            return b.emit("Div", {times(x, c), scalar(6)});
+          },
+          [&] {
+            return times(x, b.emit("Div", {c, scalar(6)}));
+          });
       break;
     }
     case 4:
@@ -494,8 +573,11 @@ void recurrent(Builder& b) {
 }
 
 void logic(Builder& b) {
-  const Item x =
-      b.chance(0.5) ? b.pick(-1, ElementType::boolean) : b.emit("Less", {b.pick(), b.constant(b.number(0.5F))});
+  const Item x = b.either(
+      b.chance(0.5), [&] { return b.pick(-1, ElementType::boolean); },
+      [&] {
+        return b.emit("Less", {b.pick(), b.constant(b.number(0.5F))});
+      });
   const Item y = b.constant(b.tensor(ElementType::boolean, broadcastable(b, x)));
   const Item z = b.emit(b.one_of<std::string>({"And", "Or", "Xor"}), {x, y});
   if (b.chance(0.3)) b.emit("Not", {b.emit("Not", {z})});

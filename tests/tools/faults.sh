@@ -45,7 +45,7 @@ interrupted() {
   [ -z "$(ls -A out)" ] || fail "left after $signal: $(ls -A out): $*"
 }
 mkfifo never
-sleep 300 >never 2>/dev/null &
+sleep infinity >never 2>/dev/null &
 holder=$!
 for signal in INT TERM; do
   [ $signal = INT ] && code=130 || code=143

@@ -1,11 +1,12 @@
 # For scripts that feed bad files to the commands: bytes written as hexadecimal digits, and what every refusal must be.
 # Sourced after common.bash.
 
-# Bounds on every run: time, and memory where the build has no shadow memory of a sanitizer.
+# Bounds on every run: time, and memory. A build with the shadow memory of a sanitizer takes no limit of the system, and
+# fills what it is allowed too slowly: it gets one of its own.
 limit_memory=true
 ( ulimit -v 4000000 && "$HONE" --version >/dev/null 2>&1 ) || limit_memory=false
 bounded() (
-  if $limit_memory; then ulimit -v 4000000; fi
+  if $limit_memory; then ulimit -v 4000000; else set -- "$@" --max-memory 1GB; fi
   exec timeout -k 5 "${SECONDS_EACH:-60}" "$@"
 )
 

@@ -238,8 +238,9 @@ void deform_conv(Context& context) {
                        const T* dx = dy + places;
                        const T* m = scaled ? scaled + ((n * offset_groups + g) * taps + tap) * places : nullptr;
                        for (std::int64_t p = 0; p < places; ++p) {
-                         T y = static_cast<T>(p / window.out[1] * window.strides[0] - window.before[0] + tap_y) + dy[p];
-                         T x = static_cast<T>(p % window.out[1] * window.strides[1] - window.before[1] + tap_x) + dx[p];
+                         const std::int64_t row = p / window.out[1], column = p % window.out[1];
+                         T y = static_cast<T>(row * window.strides[0] - window.before[0] + tap_y) + dy[p];
+                         T x = static_cast<T>(column * window.strides[1] - window.before[1] + tap_x) + dx[p];
                          if (!(y > -1 && y < static_cast<T>(height) && x > -1 && x < static_cast<T>(width))) y = x = -2;
                          const T y_low = std::floor(y), x_low = std::floor(x), wy = y - y_low, wx = x - x_low,
                                  factor = m ? m[p] : T{1};
