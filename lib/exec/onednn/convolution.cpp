@@ -1,8 +1,8 @@
 // Conv and ConvTranspose in float32: any rank oneDNN has, groups, depthwise, dilations, asymmetric pads. Constant weights
 // are packed once for each layout a shape asks for; those that change (training) are packed at every run. Windows of 3 x 3
 // with constant weights go to exec/onednn/winograd.h where that is faster. In models whose sizes may change from run to run,
-// those without groups, and of each channel alone, go to exec/onednn/direct.h: a primitive for a new shape takes 0.1 ms and
-// more to make, on a CPU without AVX-512 saves a tenth of the run at most.
+// all but large ones without groups, or of each channel alone, go to exec/onednn/direct.h: a primitive for a new shape takes
+// 0.1 ms and more to make, and on a CPU without AVX-512 saves a tenth of the run, of channels alone a fifth.
 //
 // Declined, or given back to the reference kernel at run time: other element types, empty tensors, shapes oneDNN refuses.
 #include <cstring>
@@ -317,6 +317,10 @@ class Convolution final : public Kernel {
       shape.out_height = entry.dims[2];
     }
     const std::int64_t places = shape.height * shape.width, out_places = shape.out_height * shape.out_width;
+    double operations = 2 * static_cast<double>(w[1] * shape.kernel_height * shape.kernel_width);
+    for (const std::int64_t dim : entry.dims) operations *= static_cast<double>(dim);
+    // A channel alone shares nothing with others: a quarter of the speed.
+    if (seconds_of(operations) * (entry.depthwise ? 4 : 1) > most_unplanned) return false;
     const Desc source = desc_of(x);
     // A place alone is the same in both layouts.
     if (places == 1) {

@@ -1,7 +1,7 @@
 // MatMul and Gemm in float32. A constant right-hand matrix is packed once; the rows of a batch on the left are then rows
 // of one large matrix. Batches on both sides broadcast. Where the CPU has no AVX-512, a product with a constant matrix runs as a
 // convolution of width 1 over rows, for which oneDNN has faster code (1.3 to 2 times, 3.2); in models whose sizes may change
-// from run to run, all products are our own there (exec/onednn/panels.h), a few percent slower and without a plan for a shape.
+// from run to run, all but large products are our own there (exec/onednn/panels.h), a few percent slower and without a plan for a shape.
 //
 // Given back to the reference kernel: other element types, empty tensors, alpha or beta that no post-op expresses.
 #include <cstring>
@@ -172,6 +172,9 @@ class Product final : public Kernel {
     StackShape shape;
     ir::Dims result;
     if (!geometry(a.dims, b ? b->dims : constant_->dims(), shape, result)) return false;
+    double operations = 2 * static_cast<double>(shape.depth());
+    for (const std::int64_t dim : shape.out) operations *= static_cast<double>(dim);
+    if (seconds_of(operations) > most_unplanned) return false;
     const Addend addend = addend_of(c, result);
     if (addend == Addend::other || (addend == Addend::matrix && beta_ != 1)) return false;
     std::size_t summed = 2;

@@ -165,6 +165,9 @@ class Pooling final : public Kernel {
       shape.top = windows.before[0];
       shape.out_height = entry.dims[2];
     }
+    double taps = static_cast<double>(shape.kernel_height * shape.kernel_width);
+    for (const std::int64_t dim : entry.dims) taps *= static_cast<double>(dim);
+    if (taps * 0.1e-9 > most_unplanned) return false;  // 10 a nanosecond
     shape.largest = largest;
     shape.counts_pads = include_pad_;
     entry.source = eights(x.dims);

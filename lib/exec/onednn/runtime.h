@@ -247,6 +247,9 @@ auto choose(Make&& make, std::int64_t output_channels) {
 // images and lengths of sentences are. Then what would be planned again and again is left to kernels of our own, whatever the
 // sizes turn out to be: results must not depend on what was met before.
 bool sizes_may_change(const ir::Model& model);
+// But for work of more seconds than this: there a primitive of oneDNN, a tenth faster, is worth the 0.2 ms that it takes to make,
+// even if the shape never comes again.
+inline constexpr double most_unplanned = 2e-3;
 
 // A primitive in place of another: the same code, memory alike.
 template <typename PrimitiveDesc>
