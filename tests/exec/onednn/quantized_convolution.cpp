@@ -141,6 +141,22 @@ TEST_CASE("quantized: a few large weights among small ones are exact") {
   }
 }
 
+// Rows of which nothing is copied: the codes of the input lie as a copy would, but for the padding behind the last.
+TEST_CASE("quantized: a convolution that reads its input in place") {
+  Random random(6);
+  for (const std::int64_t below : {0, 2}) {
+    for (const std::int64_t stride : {1, 2}) {
+      QuantizedModel m;
+      ir::Node& conv = m.node(
+          "Conv", {m.quantized_input(random, {2, 8, 21, 5}, false), m.weights(random, true, {24, 8, 3, 1}, 0, false)});
+      conv.set_attribute("strides", std::vector<std::int64_t>{stride, 1});
+      conv.set_attribute("pads", std::vector<std::int64_t>{0, 0, below, 0});
+      m.graph().add_output(m.quantize(conv.output(0), m.step(random, 0.15F, true)));
+      m.compare(fmt::format("pads below {} stride {}", below, stride), 1);
+    }
+  }
+}
+
 TEST_CASE("quantized: QLinearConv as a model holds it") {
   Random random(3);
   QuantizedModel m;

@@ -129,6 +129,25 @@ TEST_CASE("quantized: products as models hold them") {
   }
 }
 
+TEST_CASE("quantized: results far out of range are the first and the last code") {
+  for (const bool is_signed : {false, true}) {
+    for (const float step : {1e-1F, 1e-4F, 1e-36F}) {  // beyond 16 bits, 32 bits, and floats
+      QuantizedModel m;
+      Value* one = m.constant(Tensor::scalar(1.0F));
+      Tensor a = Tensor::of<std::uint8_t>({3, 4}, {255, 255, 255, 255, 128, 128, 128, 128, 0, 0, 0, 0});
+      Tensor b = Tensor::of<std::int8_t>({4, 2}, {127, -127, 127, -127, 127, -127, 127, -127});
+      const std::int64_t zero = is_signed ? 100 : 250;
+      m.graph().add_output(
+          m.node("QLinearMatMul", {m.input(a), one, m.zero(false, 128), m.constant(b), one, m.zero(true, 0),
+                                   m.constant(Tensor::scalar(step)), m.zero(is_signed, zero)})
+              .output(0));
+      Session session(m.model);
+      const std::int64_t low = is_signed ? -128 : 0, high = is_signed ? 127 : 255;
+      CHECK(session.run(m.feed)[0].tensor()->to_ints() == std::vector<std::int64_t>{high, low, zero, zero, low, high});
+    }
+  }
+}
+
 // As for convolutions: u8 by s8 in pairs passes 16 bits.
 TEST_CASE("quantized: products of extreme codes are exact") {
   for (const bool is_signed : {false, true}) {
