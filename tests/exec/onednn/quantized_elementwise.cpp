@@ -143,4 +143,42 @@ TEST_CASE("quantized: codes move in front of DQ, so that sums behind find them")
   m.compare("shortcut", 3);
 }
 
+// Every pair of codes: also those of which a float would round the sum to the middle between two codes, or past it.
+TEST_CASE("quantized: sums round as in double precision") {
+  Random random(9);
+  for (int round = 0; round < 6; ++round) {
+    QuantizedModel m;
+    const bool is_signed = round % 2 == 1;
+    Tensor a = QuantizedModel::codes(random, is_signed, {256, 259}),
+           b = QuantizedModel::codes(random, is_signed, {256, 259});
+    for (std::size_t i = 0; i < 256 * 259; ++i) {
+      a.mutable_bytes()[i] = static_cast<std::byte>(i / 259);
+      b.mutable_bytes()[i] = static_cast<std::byte>(i % 259);
+    }
+    const float sizes[3] = {0.01F + 0.02F * static_cast<float>(random.uniform()),
+                            0.01F + 0.02F * static_cast<float>(random.uniform()),
+                            0.01F + 0.04F * static_cast<float>(random.uniform())};
+    std::vector<Value*> inputs;
+    std::int64_t zeros[3];
+    for (std::size_t i = 0; i < 3; ++i) {
+      zeros[i] = between(random, 0, 255) - (is_signed ? 128 : 0);
+      if (i < 2) inputs.push_back(m.input(i == 0 ? a : b));
+      inputs.push_back(m.constant(Tensor::scalar(sizes[i])));
+      inputs.push_back(m.zero(is_signed, zeros[i]));
+    }
+    m.graph().add_output(m.graph().insert("QLinearAdd", inputs, 1, nullptr, "com.microsoft").output(0));
+    Session session(m.model);
+    const auto got = session.run(m.feed)[0].tensor()->to_ints(), left = a.to_ints(), right = b.to_ints();
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      const double steps = (static_cast<double>(left[i] - zeros[0]) * static_cast<double>(sizes[0]) +
+                            static_cast<double>(right[i] - zeros[1]) * static_cast<double>(sizes[1])) /
+                           static_cast<double>(sizes[2]);
+      if (std::abs(std::abs(steps - std::trunc(steps)) - 0.5) < 1e-8) continue;
+      const double low = is_signed ? -128 : 0;
+      const double code = std::clamp(std::nearbyint(steps) + static_cast<double>(zeros[2]), low, low + 255);
+      REQUIRE(got[i] == static_cast<std::int64_t>(code));
+    }
+  }
+}
+
 }  // namespace hone::exec
