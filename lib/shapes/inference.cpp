@@ -253,6 +253,25 @@ class NodeView final : public View {
   Find find_;
 };
 
+// An If gives what either branch may give. ONNX's inference below opset 11 takes what one of them says for both, and
+// executors run branches that differ all the same.
+void widen_to_branches(const ir::Node& node, std::vector<ir::Type>& types) {
+  node.for_each_subgraph([&](const ir::Graph& branch) {
+    for (std::size_t i = 0; i < types.size() && i < branch.outputs().size(); ++i) {
+      const ir::Type& given = branch.outputs()[i]->type();
+      std::optional<Shape>& shape = types[i].shape;
+      if (!shape || !given.is_tensor()) continue;
+      if (!given.shape || given.shape->size() != shape->size()) {
+        shape.reset();
+        continue;
+      }
+      for (std::size_t d = 0; d < shape->size(); ++d) {
+        if (!identical((*shape)[d], (*given.shape)[d])) (*shape)[d] = Dimension();
+      }
+    }
+  });
+}
+
 bool holds_integers(ElementType type) {
   return type == ElementType::int64 || type == ElementType::int32 || type == ElementType::boolean;
 }
@@ -269,6 +288,7 @@ void Inference::State::infer(ir::Node& node) {
       if (error.kind() != ErrorKind::bad_input && error.kind() != ErrorKind::unsupported) throw;
       return;  // an invalid node: the checker will say so
     }
+    if (node.is("If")) widen_to_branches(node, types);
     for (std::size_t i = 0; i < types.size(); ++i) {
       if (ir::Value* output = node.output(i)) learn(*output, std::move(types[i]));
     }

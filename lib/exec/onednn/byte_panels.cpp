@@ -63,7 +63,7 @@ bool move_words(std::int8_t* window, int quads, Moved& moved) {
       for (int excess = sum.excess(sign); excess > 0; excess = sum.excess(sign)) {
         if (own == 2) return false;
         const int i = sum.best(sign, excess);
-        const auto slot = static_cast<std::size_t>(sum.column * 4 + 2 * own++);
+        const auto slot = static_cast<std::size_t>(sum.column) * 4 + static_cast<std::size_t>(own++) * 2;
         moved.depths[slot] = static_cast<std::int8_t>(sum.depth(i));
         moved.weights[slot] = sum.at(i);
         moved.weights[slot + 1] = static_cast<std::int8_t>(sum.at(i) < 0 ? -1 : 0);
