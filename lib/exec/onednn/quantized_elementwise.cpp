@@ -235,9 +235,8 @@ class Binary final : public IntegerKernel {
     const auto of_left = step_at(context, 1, type), of_right = step_at(context, 4, type),
                of_out = step_at(context, 6, type);
     if (!of_left || !of_right || !of_out) return false;
-    const auto [a_scale, a_zero] = *of_left;
-    const auto [b_scale, b_zero] = *of_right;
-    const auto [scale, zero] = *of_out;
+    const float a_scale = of_left->scale, b_scale = of_right->scale, scale = of_out->scale;
+    const auto a_zero = of_left->zero, b_zero = of_right->zero, zero = of_out->zero;
     const bool a_last = left.layout && is_channels_last(left), b_last = right.layout && is_channels_last(right);
     const bool last = a_last || b_last;  // the other follows
     const Array &a = last ? left : context.input(0), &b = last ? right : context.input(3);
