@@ -81,8 +81,8 @@ IntegerPrimitive IntegerPrimitive::convolution(const Window& w) {
   result.codes_ = channels_last(in, D::u8);
   result.plain_ = row_major(weights, D::s8);
   result.sums_ = channels_last(out, D::s32);
-  const double products = static_cast<double>(w.out_height * w.out_width * w.out_channels) *
-                          static_cast<double>(w.channels / w.group * w.kernel_h * w.kernel_w);
+  const std::int64_t depth = w.channels / w.group * w.kernel_h * w.kernel_w;
+  const double products = static_cast<double>(w.out_height * w.out_width * w.out_channels) * static_cast<double>(depth);
   const Workers workers = Workers::for_operations(2 * products);
   try {
     result.take<dnnl::convolution_forward>(dnnl::convolution_forward::primitive_desc(
