@@ -161,7 +161,7 @@ void clips(Builder& b) {
 
 // A convolution of x, maybe transposed.
 Item convolution(Builder& b, const Item& x, bool transposed = false) {
-  if (x.rank() < 3) throw Rejected{};
+  if (x.rank() < 3 || x.dim(1) == 0) throw Rejected{};
   const std::int64_t channels = x.dim(1);
   const std::int64_t group = b.chance(0.2) ? channels : channels % 2 == 0 && b.chance(0.15) ? 2 : 1;
   const std::int64_t out = group * b.between(1, 3);
