@@ -27,12 +27,12 @@
 #include <span>
 #include <vector>
 
+#include "exec/onednn/tile.h"
 #include "hone/support/buffer.h"
 #include "hone/support/threads.h"
 
 namespace hone::exec::onednn {
 
-inline constexpr std::int64_t panel_columns = 16, tile_rows = 6;
 inline constexpr std::int64_t window_depth = 16;
 
 class BytePanels {
@@ -53,7 +53,7 @@ class BytePanels {
   template <typename F>
   BytePanels(std::int64_t segments, std::int64_t length, std::int64_t columns, F&& at);
 
-  std::int64_t count() const { return (columns_ + panel_columns - 1) / panel_columns; }
+  std::int64_t count() const { return panel_count(columns_); }
   // The time it takes, about, over that of quads of which none is cut: words take 1.2.
   double work() const;
   Panel panel(std::int64_t index) const;

@@ -74,6 +74,16 @@ HONE_AVX2_INLINE void places(const Row& row, std::int64_t first, Taps taps, Vect
   for (int p = 0; p < Places; ++p) store(to + p * lanes, sum[p]);
 }
 
+// `count` places, from 1 to Most.
+template <int Most>
+HONE_AVX2_INLINE void rest(std::int64_t count, const Row& row, std::int64_t first, Taps taps, Vector bias,
+                           const std::vector<FusedStep>* steps, const float* held, float* out) {
+  if constexpr (Most > 1) {
+    if (count < Most) return rest<Most - 1>(count, row, first, taps, bias, steps, held, out);
+  }
+  places<Most>(row, first, taps, bias, steps, held, out);
+}
+
 // A row of the output, of 8 channels.
 HONE_AVX2 void output_row(const DirectShape& shape, const Row& row, const float* bias,
                           const std::vector<FusedStep>* steps, const float* held, float* out) {
@@ -90,31 +100,7 @@ HONE_AVX2 void output_row(const DirectShape& shape, const Row& row, const float*
   std::int64_t x = 0;
   for (; x < inside; ++x) places<1>(row, x, border(x), start, steps, held, out);
   for (; x + 8 <= beyond; x += 8) places<8>(row, x, whole, start, steps, held, out);
-  switch (beyond - x) {
-    case 7:
-      places<7>(row, x, whole, start, steps, held, out);
-      break;
-    case 6:
-      places<6>(row, x, whole, start, steps, held, out);
-      break;
-    case 5:
-      places<5>(row, x, whole, start, steps, held, out);
-      break;
-    case 4:
-      places<4>(row, x, whole, start, steps, held, out);
-      break;
-    case 3:
-      places<3>(row, x, whole, start, steps, held, out);
-      break;
-    case 2:
-      places<2>(row, x, whole, start, steps, held, out);
-      break;
-    case 1:
-      places<1>(row, x, whole, start, steps, held, out);
-      break;
-    default:
-      break;
-  }
+  if (x < beyond) rest<7>(beyond - x, row, x, whole, start, steps, held, out);
   x = std::max(x, beyond);
   for (; x < width; ++x) places<1>(row, x, border(x), start, steps, held, out);
 }

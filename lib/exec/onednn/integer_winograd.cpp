@@ -97,7 +97,7 @@ HONE_AVX2 void give_tile(const std::int32_t* sums, std::int64_t plane, std::int3
 
 }  // namespace
 
-bool IntegerWinograd::fits(const IntegerWinogradShape& shape, std::int64_t largest) {
+bool IntegerWinograd::fits(const WinogradShape& shape, std::int64_t largest) {
   constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
   if (!has_avx2() || shape.in_channels % 16 != 0 || shape.in_channels > most / (4 * 9 * 255 * (largest + 1)))
     return false;
@@ -105,7 +105,7 @@ bool IntegerWinograd::fits(const IntegerWinogradShape& shape, std::int64_t large
   return shape.in_channels >= 32 && shape.out_channels >= 32 && shape.batch * shape.out_height * shape.out_width >= 100;
 }
 
-IntegerWinograd::IntegerWinograd(const IntegerWinogradShape& shape) : shape_(shape) {
+IntegerWinograd::IntegerWinograd(const WinogradShape& shape) : shape_(shape) {
   tiles_high_ = up(shape.out_height, produced);
   tiles_wide_ = up(shape.out_width, produced);
   const std::int64_t most = std::clamp<std::int64_t>(block_bytes / (2 * points * shape.in_channels), 6, most_tiles);

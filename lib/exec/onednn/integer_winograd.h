@@ -10,21 +10,15 @@
 #include <cstdint>
 
 #include "exec/onednn/integer_core.h"
+#include "exec/onednn/winograd.h"
 
 namespace hone::exec::onednn {
-
-struct IntegerWinogradShape {
-  std::int64_t batch = 1, in_channels = 0, out_channels = 0;
-  std::int64_t height = 0, width = 0;          // of the input
-  std::int64_t top = 0, left = 0;              // pads
-  std::int64_t out_height = 0, out_width = 0;  // which says what the other pads are
-};
 
 class IntegerWinograd {
  public:
   // Whether it can run, and is expected to be faster than a direct convolution. `largest`: of the sizes of weights less
   // their zero points.
-  static bool fits(const IntegerWinogradShape& shape, std::int64_t largest);
+  static bool fits(const WinogradShape& shape, std::int64_t largest);
 
   // `at(channel, input channel, tap)`: a weight less its zero point.
   template <typename F>
@@ -43,7 +37,7 @@ class IntegerWinograd {
     return panels;
   }
 
-  explicit IntegerWinograd(const IntegerWinogradShape& shape);
+  explicit IntegerWinograd(const WinogradShape& shape);
   IntegerWinograd() = default;
   std::uint64_t scratch_bytes() const;
 
@@ -68,7 +62,7 @@ class IntegerWinograd {
   void give(const Block& block, const std::int32_t* sums, const Requantization& by, std::int64_t first,
             std::int32_t* lines, std::byte* out, std::int64_t step) const;
 
-  IntegerWinogradShape shape_;
+  WinogradShape shape_;
   std::int64_t tiles_high_ = 0, tiles_wide_ = 0, block_rows_ = 0, block_columns_ = 0, blocks_high_ = 0,
                blocks_wide_ = 0;
 };

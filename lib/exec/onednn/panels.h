@@ -10,12 +10,9 @@
 #include <vector>
 
 #include "exec/fuse.h"
+#include "exec/onednn/tile.h"
 
 namespace hone::exec::onednn {
-
-inline constexpr std::int64_t panel_columns = 16, tile_rows = 6;
-
-inline std::int64_t panel_count(std::int64_t columns) { return (columns + panel_columns - 1) / panel_columns; }
 
 // Panel after panel, each by rows, the last one filled up with zeros. Element (row, column) of `from` is at
 // row * row_step + column * column_step.

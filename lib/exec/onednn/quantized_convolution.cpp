@@ -184,7 +184,7 @@ class QuantizedConvolution final : public Kernel {
     name_ = integer_kernel_name;
     const bool one_apart = std::max({e.step_h, e.step_w, apart_h, apart_w}) == 1;
     if (!primitives_ && group_ == 1 && kernel_h == 3 && kernel_w == 3 && one_apart) {
-      const IntegerWinogradShape shape{e.batch, e.channels, w[0], e.h, e.w, e.before_h, e.before_w, e.out_h, e.out_w};
+      const WinogradShape shape{e.batch, e.channels, w[0], e.h, e.w, e.before_h, e.before_w, e.out_h, e.out_w};
       if (IntegerWinograd::fits(shape, largest())) {
         pack_winograd();
         e.winograd.emplace(shape);

@@ -11,8 +11,8 @@
 namespace hone::exec::onednn {
 namespace {
 
-void check(const IntegerWinogradShape& shape, bool is_signed, std::int32_t zero,
-           const std::vector<std::int16_t>& weights, const std::vector<std::byte>& image) {
+void check(const WinogradShape& shape, bool is_signed, std::int32_t zero, const std::vector<std::int16_t>& weights,
+           const std::vector<std::byte>& image) {
   const std::int64_t in = shape.in_channels, out = shape.out_channels;
   const auto weight = [&](std::int64_t o, std::int64_t i, std::int64_t tap) {
     return std::int32_t{weights[static_cast<std::size_t>((o * in + i) * 9 + tap)]};
@@ -56,7 +56,7 @@ TEST_CASE("integer Winograd: the sums of the direct convolution") {
   const int before = threads();
   for (int round = 0; round < 30; ++round) {
     set_threads(1 + round % 3);
-    IntegerWinogradShape shape;
+    WinogradShape shape;
     shape.batch = some(1, 2);
     shape.in_channels = 16 * some(1, 3);
     shape.out_channels = some(1, 40);
@@ -83,7 +83,7 @@ TEST_CASE("integer Winograd: the sums of the direct convolution") {
 
 TEST_CASE("integer Winograd: not where sums could pass 30 bits") {
   if (!has_avx2()) return;
-  IntegerWinogradShape shape{1, 1824, 64, 14, 14, 1, 1, 14, 14};
+  WinogradShape shape{1, 1824, 64, 14, 14, 1, 1, 14, 14};
   CHECK(IntegerWinograd::fits(shape, 127));
   CHECK(!IntegerWinograd::fits(shape, 255));
   shape.in_channels = 1840;

@@ -17,6 +17,17 @@ std::vector<float> draw(Random& random, std::int64_t count) {
 
 }  // namespace
 
+// The same bytes, however many threads.
+void check_threads(const Model& model, const std::vector<ir::NamedDatum>& feed) {
+  std::vector<std::vector<ir::Datum>> results;
+  for (const int count : {1, 2, 3}) {
+    set_threads(count);
+    results.push_back(Session(model).run(feed));
+    CHECK(results.back()[0].tensor()->to_floats() == results[0][0].tensor()->to_floats());
+  }
+  set_threads(0);
+}
+
 TEST_CASE("panels: sums of products are right, whatever the sizes, pieces and results") {
   if (!onednn::has_avx2()) return;
   using namespace onednn;
@@ -104,13 +115,7 @@ TEST_CASE("panels: large products agree with the reference, on any number of thr
     Value* value = graph.insert("MatMul", {left, right}, 1).output(0);
     value = tail(random, model, feed, value, result, what);
     graph.add_output(value);
-    std::vector<std::vector<ir::Datum>> results;
-    for (const int count : {1, 2, 3}) {
-      set_threads(count);
-      results.push_back(Session(model).run(feed));
-      CHECK(results.back()[0].tensor()->to_floats() == results[0][0].tensor()->to_floats());
-    }
-    set_threads(0);
+    check_threads(model, feed);
     compare(model, feed, what, 1e-4);
   }
 }
@@ -163,13 +168,7 @@ TEST_CASE("panels: convolutions agree with the reference, whatever the window, t
     std::string what = fmt::format("x {} w {} group {} strides {} dilations {} pads {}", ir::text(x), ir::text(w),
                                    depthwise ? in : 1, ir::text(strides), ir::text(dilations), ir::text(pads));
     graph.add_output(tail(random, model, feed, conv.output(0), result, what));
-    std::vector<std::vector<ir::Datum>> results;
-    for (const int count : {1, 2, 3}) {
-      set_threads(count);
-      results.push_back(Session(model).run(feed));
-      CHECK(results.back()[0].tensor()->to_floats() == results[0][0].tensor()->to_floats());
-    }
-    set_threads(0);
+    check_threads(model, feed);
     compare(model, feed, what, 1e-4);
   }
 }
