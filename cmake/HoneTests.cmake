@@ -1,6 +1,7 @@
 # The tests: the sources of every folder tests/<layer>/ become one program, test_<layer>, and each test case in it one
 # ctest test, found when ctest starts. A script tests/<folder>/*.sh is one test, too: it finds the command in $HONE, this
 # checkout in $SOURCES, the build in $BUILD, and exits with 77 when it can't be run here.
+# A script with a line "# alone" compares times, and runs beside no other test.
 # The label "slow" comes from the tag [slow] of a test case, or from a line "# slow" in a script; `ctest -LE slow` leaves
 # them out.
 find_package(Catch2 2.13 REQUIRED CONFIG)
@@ -61,6 +62,7 @@ foreach(folder IN LISTS hone_test_folders)
   foreach(script IN LISTS scripts)
     get_filename_component(name "${script}" NAME_WE)
     file(STRINGS "${script}" slow REGEX "^# slow")
+    file(STRINGS "${script}" alone REGEX "^# alone")
     set(labels "${layer}")
     set(cost 1)
     if(slow)
@@ -68,6 +70,9 @@ foreach(folder IN LISTS hone_test_folders)
       set(cost 100)  # first, so that nothing long is left for one core at the end
     endif()
     add_test(NAME "${layer}: ${name}" COMMAND bash "${script}")
+    if(alone)
+      set_tests_properties("${layer}: ${name}" PROPERTIES RUN_SERIAL ON)
+    endif()
     set_tests_properties("${layer}: ${name}" PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77 COST ${cost} LABELS "${labels}"
       ENVIRONMENT "HONE=$<TARGET_FILE:hone_tool>;SOURCES=${PROJECT_SOURCE_DIR};BUILD=${PROJECT_BINARY_DIR}")
   endforeach()

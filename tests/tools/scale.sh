@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # slow
+# alone
 # Large graphs cost what is in them: four times the nodes, about four times the work. Work is processor time, so that a
 # busy machine does not count; a quadratic step would make it sixteen times.
 . "$SOURCES/tests/tools/common.bash"
