@@ -30,7 +30,7 @@ struct Options {
 std::int64_t parse_size_of(std::string_view text, const std::string& option) {
   const ir::Dimension dim = ir::Dimension::parse(trim(text));
   if (!dim.number() || *dim.number() < 0)
-    usage_error("--dim {}: {} is no size", hone::quoted(option), hone::quoted(text));
+    usage_error("--dim {}: {} is no size", hone::quote(option), hone::quote(text));
   return *dim.number();
 }
 
@@ -38,7 +38,7 @@ std::int64_t parse_size_of(std::string_view text, const std::string& option) {
 std::pair<std::string, std::vector<std::int64_t>> parse_dim(const std::string& text) {
   const std::size_t equals = text.rfind('=');
   if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
-    usage_error("--dim {} is not NAME=N, NAME=N,N,... or NAME=FIRST:LAST:STEP", hone::quoted(text));
+    usage_error("--dim {} is not NAME=N, NAME=N,N,... or NAME=FIRST:LAST:STEP", hone::quote(text));
   }
   std::vector<std::int64_t> sizes;
   for (const std::string_view item : split(std::string_view(text).substr(equals + 1), ',')) {
@@ -50,9 +50,9 @@ std::pair<std::string, std::vector<std::int64_t>> parse_dim(const std::string& t
     const std::int64_t first = parse_size_of(parts[0], text), last = parse_size_of(parts[1], text);
     const std::int64_t step = parts.size() > 2 ? parse_size_of(parts[2], text) : 1;
     if (parts.size() > 3 || step < 1 || last < first)
-      usage_error("--dim {}: {} is no range FIRST:LAST:STEP", hone::quoted(text), hone::quoted(item));
+      usage_error("--dim {}: {} is no range FIRST:LAST:STEP", hone::quote(text), hone::quote(item));
     if (static_cast<std::size_t>((last - first) / step) >= most_sets)
-      usage_error("--dim {}: more than {} sizes", hone::quoted(text), most_sets);
+      usage_error("--dim {}: more than {} sizes", hone::quote(text), most_sets);
     for (std::int64_t size = first; size <= last; size += step) sizes.push_back(size);
   }
   return {text.substr(0, equals), std::move(sizes)};

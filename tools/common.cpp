@@ -95,7 +95,7 @@ void Common::apply() const {
   if (!max_memory_.empty()) {
     const auto bytes = parse_size(max_memory_);
     if (!bytes || *bytes == 0)
-      usage_error("--max-memory {} is not a size such as 512MB or 2GiB", hone::quoted(max_memory_));
+      usage_error("--max-memory {} is not a size such as 512MB or 2GiB", hone::quote(max_memory_));
     set_memory_limit(*bytes);
   } else {
     // A model that asks for more than there is ends with an error, not with whatever process the system kills.
@@ -176,7 +176,7 @@ void ModelInOut::write(const ir::Model& model) const {
                                                         : onnx::ExternalData::keep;
   if (!shard_size.empty()) {
     const auto bytes = parse_size(shard_size);
-    if (!bytes || *bytes == 0) usage_error("--shard-size {} is not a size such as 2GB", hone::quoted(shard_size));
+    if (!bytes || *bytes == 0) usage_error("--shard-size {} is not a size such as 2GB", hone::quote(shard_size));
     if (external_data == "inline")
       usage_error("--shard-size is about external files, and --external-data inline makes none");
     options.shard_size = *bytes;
@@ -205,14 +205,14 @@ ir::Model ModelIn::read(const Common& common) const {
 
 std::pair<std::string, ir::Shape> parse_shape(const std::string& text) {
   const std::size_t equals = text.rfind('=');
-  if (equals == std::string::npos || equals == 0) usage_error("{} is not NAME=D1,D2,...", hone::quoted(text));
+  if (equals == std::string::npos || equals == 0) usage_error("{} is not NAME=D1,D2,...", hone::quote(text));
   ir::Shape shape;
   const std::string dims = text.substr(equals + 1);
   if (!dims.empty()) {
     for (const std::string_view item : split(dims, ',')) {
       const ir::Dimension dim = ir::Dimension::parse(trim(item));
       if (dim.is_unknown() || (dim.number() && *dim.number() < 0)) {
-        usage_error("{}: dimension {} is neither a number nor a name", hone::quoted(text), hone::quoted(item));
+        usage_error("{}: dimension {} is neither a number nor a name", hone::quote(text), hone::quote(item));
       }
       shape.push_back(dim);
     }
@@ -223,7 +223,7 @@ std::pair<std::string, ir::Shape> parse_shape(const std::string& text) {
 std::pair<std::string, std::string> parse_pair(const std::string& text, const std::string& option) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
-    usage_error("{} {} is not of the form A=B", option, hone::quoted(text));
+    usage_error("{} {} is not of the form A=B", option, hone::quote(text));
   }
   return {text.substr(0, equals), text.substr(equals + 1)};
 }

@@ -42,7 +42,7 @@ std::regex parse_regex(const std::string& text, const char* option) {
   try {
     return std::regex(text);
   } catch (const std::regex_error&) {
-    usage_error("{} {} is no regular expression", option, hone::quoted(text));
+    usage_error("{} {} is no regular expression", option, hone::quote(text));
   }
 }
 
@@ -140,8 +140,8 @@ Json describe_precision(const formats::PrecisionReport& precision, Common& commo
   Json kept = Json::array(), values = Json::array();
   for (const auto& node : precision.kept) {
     kept.push_back({{"node", node.node}, {"op", node.op_type}, {"value", node.value}, {"reason", node.reason}});
-    common.say(fmt::format("kept in float32: {} ({}): value {}: {}", hone::quoted(node.node), node.op_type,
-                           hone::quoted(node.value), node.reason));
+    common.say(fmt::format("kept in float32: {} ({}): value {}: {}", hone::quote(node.node), node.op_type,
+                           hone::quote(node.value), node.reason));
   }
   for (const auto& value : precision.values) {
     values.push_back({{"value", value.name},
@@ -205,7 +205,7 @@ void run(Options& options, Common& common) {
   if (!options.batch.empty()) {
     const ir::Dimension batch = ir::Dimension::parse(options.batch);
     if (!(batch.symbol_name() || (batch.number() && *batch.number() > 0))) {
-      usage_error("--batch {} is neither a positive number nor a name", hone::quoted(options.batch));
+      usage_error("--batch {} is neither a positive number nor a name", hone::quote(options.batch));
     }
     convert.batch = batch;
   }
@@ -224,12 +224,12 @@ void run(Options& options, Common& common) {
   for (const std::string& text : options.shapes) convert.input_shapes.push_back(parse_shape(text));
   for (const std::string& text : options.dims) {
     auto [name, shape] = parse_shape(text);
-    if (shape.size() != 1 || !shape[0].number()) usage_error("--dim {} is not SYMBOL=NUMBER", hone::quoted(text));
+    if (shape.size() != 1 || !shape[0].number()) usage_error("--dim {} is not SYMBOL=NUMBER", hone::quote(text));
     convert.symbols.emplace_back(name, *shape[0].number());
   }
   if (!options.fold_limit.empty()) {
     const auto bytes = parse_size(options.fold_limit);
-    if (!bytes) usage_error("--fold-limit {} is not a size such as 64KiB", hone::quoted(options.fold_limit));
+    if (!bytes) usage_error("--fold-limit {} is not a size such as 64KiB", hone::quote(options.fold_limit));
     convert.passes.pass.fold_limit = *bytes;
   }
   if (!options.dump_after.empty()) {

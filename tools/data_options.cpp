@@ -40,7 +40,7 @@ data::FeedOptions DataOptions::feed() const {
     options.preprocess.insert_or_assign(data::parse_normalize(text).first, data::parse_normalize(text).second);
   for (const std::string& text : arrays) {
     const std::size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0) usage_error("--array {} is not INPUT=ARRAY", hone::quoted(text));
+    if (equals == std::string::npos || equals == 0) usage_error("--array {} is not INPUT=ARRAY", hone::quote(text));
     options.arrays[text.substr(0, equals)] = text.substr(equals + 1);
   }
   options.round = round;

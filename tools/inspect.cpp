@@ -96,7 +96,7 @@ Json describe(const ir::Model& model, const Options& options) {
 
 // A name from the file, harmless on a terminal.
 std::string shown(const Json& text) {
-  const std::string name = hone::quoted(text.get<std::string>());
+  const std::string name = hone::quote(text.get<std::string>());
   return name.size() >= 2 ? name.substr(1, name.size() - 2) : name;
 }
 

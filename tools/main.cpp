@@ -111,13 +111,13 @@ int run(int argc, char** argv) {
     const std::string word =
         extras.empty() ? (app.remaining(true).empty() ? "" : app.remaining(true).front()) : extras.front();
     complain(fmt::format("{} takes no {}{}", &command == &app ? "hone" : "hone " + command.get_name(),
-                         hone::quoted(word), suggestion(command, word)));
+                         hone::quote(word), suggestion(command, word)));
     return kUsage;
   } catch (const CLI::ParseError& error) {
     const CLI::App& command = deepest(app);
     // `hone conver x`: CLI11 only says that a subcommand is missing.
     if (&command == &app && !first.starts_with("-")) {
-      complain(fmt::format("there is no command {}{}", hone::quoted(first), suggestion(app, first)));
+      complain(fmt::format("there is no command {}{}", hone::quote(first), suggestion(app, first)));
     } else {
       complain(
           fmt::format("{}; see `hone {}--help`", explain(error), &command == &app ? "" : command.get_name() + " "));

@@ -41,7 +41,7 @@ void run(const Options& options, Common& common) {
       fmt::format("{} tensors feed the second model; {} nodes", pairs.size(), ir::total_node_count(*model.graph)));
   Json renamed = Json::object();
   for (const auto& [from, to] : result.renamed) {
-    common.say(fmt::format("{} of the second model is {} now", hone::quoted(from), hone::quoted(to)));
+    common.say(fmt::format("{} of the second model is {} now", hone::quote(from), hone::quote(to)));
     renamed[from] = to;
   }
   common.write_report("merge", {{"inputs", {options.files.input, options.second}},

@@ -50,7 +50,7 @@ void run(Options& options, Common& common) {
                      {"quantized", node.quantized},
                      {node.quantized ? "kernel" : "reason", node.kernel_or_reason}});
     if (options.explain) {
-      fmt::print(stderr, "{:<10} {:<24} {}\n", node.op_type, node.kernel_or_reason, hone::quoted(node.node));
+      fmt::print(stderr, "{:<10} {:<24} {}\n", node.op_type, node.kernel_or_reason, hone::quote(node.node));
     }
   }
   for (const quantize::Range& range : result.ranges) {

@@ -30,7 +30,7 @@ struct Options {
 void collect_npy(const Options& options, std::map<std::string, ir::Datum>& found) {
   for (const std::string& text : options.inputs) {
     const std::size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0) usage_error("--input {} is not NAME=FILE.npy", hone::quoted(text));
+    if (equals == std::string::npos || equals == 0) usage_error("--input {} is not NAME=FILE.npy", hone::quote(text));
     found[text.substr(0, equals)] = data::read_npy(File::open(text.substr(equals + 1)));
   }
 }
@@ -47,7 +47,7 @@ void collect_npz(const Options& options, const ir::Model& model, std::map<std::s
 void collect_test_data(const Options& options, const ir::Model& model, std::map<std::string, ir::Datum>& found) {
   if (options.input_dir.empty()) return;
   if (!fs::is_directory(options.input_dir)) {
-    fail(ErrorKind::io, "{} is not a folder with input_0.pb ...", hone::quoted(options.input_dir));
+    fail(ErrorKind::io, "{} is not a folder with input_0.pb ...", hone::quote(options.input_dir));
   }
   for (std::size_t i = 0; i < model.graph->inputs().size(); ++i) {
     const std::string path = fmt::format("{}/input_{}.pb", options.input_dir, i);
@@ -99,7 +99,7 @@ void run(const Options& options, const Common& common) {
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       const ir::Tensor* tensor = outputs[i].tensor();
       if (!tensor) {
-        unsupported("output {} is no tensor: an .npz can't hold it; use --output-dir", hone::quoted(names[i]));
+        unsupported("output {} is no tensor: an .npz can't hold it; use --output-dir", hone::quote(names[i]));
       }
       writer.add(names[i], *tensor);
     }
@@ -109,14 +109,14 @@ void run(const Options& options, const Common& common) {
   if (!options.output_dir.empty()) {
     std::error_code error;
     fs::create_directories(options.output_dir, error);
-    if (error) fail(ErrorKind::io, "{}: {}", hone::quoted(options.output_dir), error.message());
+    if (error) fail(ErrorKind::io, "{}: {}", hone::quote(options.output_dir), error.message());
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       write_file(fmt::format("{}/output_{}.pb", options.output_dir, i), onnx::write_datum(outputs[i], names[i]));
     }
   }
   Json report = Json::array();
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    common.say(fmt::format("{}: {}", hone::quoted(names[i]), describe(outputs[i])));
+    common.say(fmt::format("{}: {}", hone::quote(names[i]), describe(outputs[i])));
     report.push_back({{"name", names[i]}, {"type", describe(outputs[i])}});
   }
   common.write_report("run", {{"model", options.file.input}, {"outputs", std::move(report)}});

@@ -30,7 +30,7 @@ Json describe(const std::string& path, const ir::Model& model) {
 void run(const Options& options, Common& common) {
   common.apply();
   if (options.rest == options.files.output) {
-    usage_error("both parts can't be written to {}", hone::quoted(options.rest));
+    usage_error("both parts can't be written to {}", hone::quote(options.rest));
   }
   const ir::Model model = options.files.read(common);
   const std::vector<std::string> at = tensor_names(model, options.at);

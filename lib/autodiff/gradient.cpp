@@ -46,9 +46,9 @@ class Activity {
 
 ir::Value& find(ir::Graph& graph, std::string_view name, std::string_view what) {
   ir::Value* value = graph.find(name);
-  if (!value) fail(ErrorKind::internal, "{} {} is no value of the main graph", what, quoted(name));
+  if (!value) fail(ErrorKind::internal, "{} {} is no value of the main graph", what, quote(name));
   if (!carries_gradient(*value)) {
-    unsupported("{} {} is of type {}: gradients need floating-point numbers", what, quoted(name),
+    unsupported("{} {} is of type {}: gradients need floating-point numbers", what, quote(name),
                 ir::text(value->type()));
   }
   return *value;
@@ -56,7 +56,7 @@ ir::Value& find(ir::Graph& graph, std::string_view name, std::string_view what) 
 
 std::string describe(const ir::Node& node) {
   return fmt::format("node {} ({}{}{})",
-                     quoted(node.name().empty() && node.output() ? node.output()->name() : node.name()), node.domain(),
+                     quote(node.name().empty() && node.output() ? node.output()->name() : node.name()), node.domain(),
                      node.domain().empty() ? "" : ".", node.op_type());
 }
 
@@ -111,7 +111,7 @@ Result differentiate(ir::Model& model, std::string_view loss_name, std::span<con
   inference.run();
   ir::Value& loss = find(graph, loss_name, "the loss");
   if (loss.shape() && provably_different(ir::element_count(*loss.shape()), ir::Dimension(1))) {
-    bad_input("the loss {} has shape {}, not one element", quoted(loss_name), ir::text(*loss.shape()));
+    bad_input("the loss {} has shape {}, not one element", quote(loss_name), ir::text(*loss.shape()));
   }
   std::vector<ir::Value*> sources;
   for (const std::string& name : with_respect_to) sources.push_back(&find(graph, name, "the gradient with respect to"));
@@ -176,7 +176,7 @@ std::vector<std::string> gradient(ir::Model& model, std::string_view loss,
     // Ten name the problem; a list of thousands helps nobody.
     for (std::size_t i = 0; i < result.obstacles.size() && i < 10; ++i) {
       const Obstacle& each = result.obstacles[i];
-      list += fmt::format("{}node {} ({}): {}", i == 0 ? "" : "; ", quoted(each.node), each.op_type, each.reason);
+      list += fmt::format("{}node {} ({}): {}", i == 0 ? "" : "; ", quote(each.node), each.op_type, each.reason);
     }
     if (result.obstacles.size() > 10) list += fmt::format("; and {} more nodes", result.obstacles.size() - 10);
     unsupported("no gradient: {}", list);

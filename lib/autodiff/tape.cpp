@@ -70,8 +70,7 @@ std::int64_t Backward::opset() const { return tape_.model().opset(); }
 
 std::int64_t Backward::rank(const ir::Value* value) const {
   if (!value || !value->shape()) {
-    refuse(
-        fmt::format("the number of dimensions of {} is not known", value ? quoted(value->name()) : "an empty input"));
+    refuse(fmt::format("the number of dimensions of {} is not known", value ? quote(value->name()) : "an empty input"));
   }
   return static_cast<std::int64_t>(value->shape()->size());
 }

@@ -202,7 +202,7 @@ std::vector<Column> read_names(CsvReader& reader, char separator) {
     for (const char other : {';', '\t', ','}) {
       if (other != separator && columns[0].name.find(other) != std::string::npos) {
         bad_input("the first line has one column, {}: values are separated by {} in this kind of file",
-                  quoted(columns[0].name), separator == ',' ? "commas" : "tabs");
+                  quote(columns[0].name), separator == ',' ? "commas" : "tabs");
       }
     }
   }
@@ -210,7 +210,7 @@ std::vector<Column> read_names(CsvReader& reader, char separator) {
   for (const Column& column : columns) sorted.push_back(column.name);
   std::sort(sorted.begin(), sorted.end());
   const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
-  if (twice != sorted.end()) bad_input("two columns are called {}", quoted(*twice));
+  if (twice != sorted.end()) bad_input("two columns are called {}", quote(*twice));
   return columns;
 }
 
@@ -259,7 +259,7 @@ std::vector<Array> read_csv(const std::shared_ptr<const File>& file, char separa
     }
     if (columns[i].empty_row != 0) {
       bad_input("row {} (line {}), column {}: empty, where the other values are {} (write nan for a missing number)",
-                columns[i].empty_row, columns[i].empty_line, quoted(columns[i].name),
+                columns[i].empty_row, columns[i].empty_line, quote(columns[i].name),
                 type == ElementType::boolean ? "booleans" : "numbers");
     }
     tensors.push_back(ir::Tensor::allocate(type, dims));
@@ -297,9 +297,9 @@ std::vector<Array> read_csv(const std::shared_ptr<const File>& file, char separa
   std::vector<Array> arrays;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const bool is_text = tensors[i].type() == ElementType::undefined;
-    std::string origin = "column " + quoted(columns[i].name);
+    std::string origin = "column " + quote(columns[i].name);
     if (is_text && columns[i].first_text_row != 0) {
-      origin += fmt::format(" (row {}: {})", columns[i].first_text_row, quoted(columns[i].first_text));
+      origin += fmt::format(" (row {}: {})", columns[i].first_text_row, quote(columns[i].first_text));
     }
     arrays.push_back({columns[i].name, is_text ? ir::Tensor::strings(dims, std::move(texts[i])) : std::move(tensors[i]),
                       true, std::move(origin)});

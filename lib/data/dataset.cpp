@@ -65,17 +65,17 @@ bool is_idx(std::string_view start) {
 // What a file holds is seen by its first bytes; CSV, TSV and JSON lines, which have none of their own, by its name.
 Contents read_contents(const std::string& path) {
   const std::shared_ptr<const File> file = path == "-" ? File::spool(STDIN_FILENO, "-") : File::open(path);
-  const auto describe = [&] { return "reading " + hone::quoted(path); };
+  const auto describe = [&] { return "reading " + hone::quote(path); };
   const std::string start = in_context(describe, [&] { return first_bytes(file); });
   const auto one = [&](Tensor tensor) {
-    return Contents{{{stem(path), std::move(tensor), false, "array of " + hone::quoted(path)}}, false, true};
+    return Contents{{{stem(path), std::move(tensor), false, "array of " + hone::quote(path)}}, false, true};
   };
   if (start.starts_with("PK\3\4") || start.starts_with("PK\5\6")) {
-    if (is_gzip(*file)) unsupported("reading {}: an .npz in a .gz", hone::quoted(path));
+    if (is_gzip(*file)) unsupported("reading {}: an .npz in a .gz", hone::quote(path));
     const NpzReader npz(file);
     Contents contents;
     for (const std::string& name : npz.names()) {
-      contents.arrays.push_back({name, npz.read(name), false, "array " + hone::quoted(name)});
+      contents.arrays.push_back({name, npz.read(name), false, "array " + hone::quote(name)});
     }
     return contents;
   }
@@ -106,10 +106,10 @@ Contents read_source(const std::string& source) {
     return read_contents(source);
   Contents contents = read_contents(source.substr(equals + 1));
   if (contents.arrays.size() != 1) {
-    usage_error("{}: a name can be given only to the array of a file that holds one", hone::quoted(source));
+    usage_error("{}: a name can be given only to the array of a file that holds one", hone::quote(source));
   }
   contents.arrays[0].name = source.substr(0, equals);
-  contents.arrays[0].origin = "array " + hone::quoted(contents.arrays[0].name);
+  contents.arrays[0].origin = "array " + hone::quote(contents.arrays[0].name);
   contents.unnamed = false;
   return contents;
 }
@@ -123,7 +123,7 @@ std::vector<std::string> names_of(const std::vector<Array>& arrays) {
 std::string list(const std::vector<std::string>& names) {
   constexpr std::size_t most = 20;
   std::string all;
-  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) all += (i ? ", " : "") + hone::quoted(names[i]);
+  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) all += (i ? ", " : "") + hone::quote(names[i]);
   return names.size() > most ? fmt::format("{} and {} more", all, names.size() - most) : all;
 }
 
@@ -141,8 +141,8 @@ void number_classes(Array& label, std::vector<std::string>& classes, bool given)
   for (std::size_t row = 0; row < texts.size(); ++row) {
     const auto place = places.find(texts[row]);
     if (place == places.end()) {
-      bad_input("label {}, row {}: {} is none of the classes {}", hone::quoted(label.name), row + 1,
-                hone::quoted(texts[row]), list(classes));
+      bad_input("label {}, row {}: {} is none of the classes {}", hone::quote(label.name), row + 1,
+                hone::quote(texts[row]), list(classes));
     }
     indices.push_back(place->second);
   }
@@ -169,7 +169,7 @@ Dataset Dataset::open(const std::vector<std::string>& sources, const DatasetOpti
     if (label.arrays.size() != 1) {
       usage_error(
           "label file {}: it holds {} arrays; give the file with --data, and the name of its array as the label",
-          hone::quoted(options.label), label.arrays.size());
+          hone::quote(options.label), label.arrays.size());
     }
     label.arrays[0].name = options.label;
     all.arrays.push_back(std::move(label.arrays[0]));
@@ -181,19 +181,19 @@ Dataset Dataset::of(std::vector<Array> arrays, const DatasetOptions& options, bo
   auto shared = std::make_shared<Shared>();
   shared->source = std::move(source);
   shared->table = table;
-  const auto describe = [&] { return "data " + hone::quoted(shared->source); };
+  const auto describe = [&] { return "data " + hone::quote(shared->source); };
   in_context(describe, [&] {
     if (arrays.empty()) bad_input("no arrays");
     std::vector<std::string> names = names_of(arrays);
     for (Array& array : arrays) {
-      if (array.origin.empty()) array.origin = "array " + hone::quoted(array.name);
+      if (array.origin.empty()) array.origin = "array " + hone::quote(array.name);
       if (array.values.rank() == 0) bad_input("{} is one number, where every array needs a row a sample", array.origin);
       if (array.values.dims()[0] != arrays[0].values.dims()[0]) {
         bad_input("{} has {} rows, {} has {}", arrays[0].origin, arrays[0].values.dims()[0], array.origin,
                   array.values.dims()[0]);
       }
       if (std::count(names.begin(), names.end(), array.name) > 1)
-        bad_input("two arrays are called {}", hone::quoted(array.name));
+        bad_input("two arrays are called {}", hone::quote(array.name));
     }
     shared->rows = arrays[0].values.dims()[0];
     if (shared->rows == 0) bad_input("no rows");
@@ -202,8 +202,8 @@ Dataset Dataset::of(std::vector<Array> arrays, const DatasetOptions& options, bo
           std::find_if(arrays.begin(), arrays.end(), [&](const auto& a) { return a.name == options.label; });
       if (label == arrays.end()) {
         const std::string close = nearest(options.label, names);
-        usage_error("no label {}{}; there are {}", hone::quoted(options.label),
-                    close.empty() ? "" : fmt::format(" (did you mean {}?)", hone::quoted(close)), list(names));
+        usage_error("no label {}{}; there are {}", hone::quote(options.label),
+                    close.empty() ? "" : fmt::format(" (did you mean {}?)", hone::quote(close)), list(names));
       }
       shared->label = std::move(*label);
       arrays.erase(label);
@@ -236,12 +236,12 @@ Tensor Dataset::take(const Array& array, std::span<const std::int64_t> rows) con
     for (const std::int64_t row : rows) own.push_back(source_row(row));
     rows = own;
   }
-  return in_context([&] { return fmt::format("data {}: {}", hone::quoted(source()), array.origin); },
+  return in_context([&] { return fmt::format("data {}: {}", hone::quote(source()), array.origin); },
                     [&] { return take_rows(array.values, rows); });
 }
 
 Tensor Dataset::labels(std::span<const std::int64_t> rows) const {
-  if (!label()) usage_error("the data {} have no label: name it with --label", hone::quoted(source()));
+  if (!label()) usage_error("the data {} have no label: name it with --label", hone::quote(source()));
   return take(*label(), rows);
 }
 
@@ -300,13 +300,13 @@ Tensor take_rows(const Tensor& tensor, std::span<const std::int64_t> rows) {
 
 std::vector<std::int64_t> parse_rows(std::string_view text, std::int64_t count) {
   std::vector<std::int64_t> rows;
-  const auto whole = hone::quoted(text);
+  const auto whole = hone::quote(text);
   const auto number = [&](std::string_view part, std::int64_t otherwise) {
     if (part.empty()) return otherwise;
     const auto value = parse_int64(part);
     if (!value) {
       usage_error("rows {}: {} is no number (rows are A:B, from A up to before B, counted from 0)", whole,
-                  hone::quoted(part));
+                  hone::quote(part));
     }
     return *value < 0 ? *value + count : *value;
   };
@@ -322,7 +322,7 @@ std::vector<std::int64_t> parse_rows(std::string_view text, std::int64_t count) 
       end = number(part.substr(colon + 1), count);
     }
     if (begin < 0 || end > count || begin >= end)
-      usage_error("rows {}: {} of {} rows", whole, hone::quoted(part), count);
+      usage_error("rows {}: {} of {} rows", whole, hone::quote(part), count);
     for (std::int64_t row = begin; row < end; ++row) rows.push_back(row);
   }
   return rows;

@@ -138,11 +138,11 @@ std::size_t find_channel_axis(const Preprocess& preprocess, const ir::Dims& row,
   if (preprocess.layout != Layout::nchw_to_nhwc && row[last] == count && (last != 0 || axes.empty()))
     axes.push_back(last);
   if (axes.empty()) {
-    usage_error("input {}: {} means or std, but rows of {} have no such number of channels", quoted(input), channels,
+    usage_error("input {}: {} means or std, but rows of {} have no such number of channels", quote(input), channels,
                 ir::text(row));
   }
   if (axes.size() > 1) {
-    usage_error("input {}: rows of {} could have their channels first or last; say layout=", quoted(input),
+    usage_error("input {}: rows of {} could have their channels first or last; say layout=", quote(input),
                 ir::text(row));
   }
   return axes[0];
@@ -168,13 +168,13 @@ Feed::Feed(Dataset data, std::vector<ModelInput> inputs, FeedOptions options)
     return std::any_of(inputs_.begin(), inputs_.end(), [&](const auto& input) { return input.name == name; });
   };
   for (const auto& [input, array] : options.arrays) {
-    if (!known(input)) usage_error("the model has no input {}", quoted(input));
+    if (!known(input)) usage_error("the model has no input {}", quote(input));
   }
   for (const auto& [input, preprocess] : options.preprocess) {
-    if (!input.empty() && !known(input)) usage_error("normalize: the model has no input {}", quoted(input));
+    if (!input.empty() && !known(input)) usage_error("normalize: the model has no input {}", quote(input));
   }
   for (const ModelInput& input : inputs_) {
-    in_context([&] { return fmt::format("data {} for input {}", quoted(data_.source()), quoted(input.name)); },
+    in_context([&] { return fmt::format("data {} for input {}", quote(data_.source()), quote(input.name)); },
                [&] {
                  if (!input.type.is_tensor()) unsupported("the model wants {}, not a tensor", ir::text(input.type));
                  sources_.push_back(match(input, options));
@@ -194,7 +194,7 @@ Feed::Source Feed::match(const ModelInput& input, const FeedOptions& options) co
   const auto& arrays = data_.arrays();
   const auto given = options.arrays.find(input.name);
   const Array* found = data_.find(given == options.arrays.end() ? input.name : given->second);
-  if (given != options.arrays.end() && !found) usage_error("the data have no array {}", quoted(given->second));
+  if (given != options.arrays.end() && !found) usage_error("the data have no array {}", quote(given->second));
   const auto is_column = [](const Array& array) { return array.values.rank() == 1; };
   if (found) {
     source.arrays = {found};
@@ -250,7 +250,7 @@ Feed::Source Feed::match(const ModelInput& input, const FeedOptions& options) co
 std::vector<ir::NamedDatum> Feed::read(std::span<const std::int64_t> rows) const {
   std::vector<ir::NamedDatum> result;
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
-    in_context([&] { return fmt::format("data {} for input {}", quoted(data_.source()), quoted(inputs_[i].name)); },
+    in_context([&] { return fmt::format("data {} for input {}", quote(data_.source()), quote(inputs_[i].name)); },
                [&] {
                  result.push_back({inputs_[i].name, read(sources_[i], rows)});
                });

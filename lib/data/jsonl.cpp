@@ -86,7 +86,7 @@ class Row final : public nlohmann::json_sax<json> {
   void finish() {
     if (seen_ == keys_.size()) return;
     for (const Key& key : keys_) {
-      if (key.last_row != row_) bad_input("key {} is missing", hone::quoted(key.name));
+      if (key.last_row != row_) bad_input("key {} is missing", hone::quote(key.name));
     }
   }
 
@@ -99,11 +99,11 @@ class Row final : public nlohmann::json_sax<json> {
   bool key(std::string& name) override {
     const auto [place, is_new] = places_.try_emplace(name, keys_.size());
     if (is_new) {
-      if (row_ > 1) bad_input("key {} is not in the first line", hone::quoted(name));
+      if (row_ > 1) bad_input("key {} is not in the first line", hone::quote(name));
       keys_.emplace_back().name = name;
     }
     key_ = &keys_[place->second];
-    if (key_->last_row == row_) bad_input("key {} is there twice", hone::quoted(name));
+    if (key_->last_row == row_) bad_input("key {} is there twice", hone::quote(name));
     key_->last_row = row_;
     depth_dims_.clear();
     leaf_depth_ = -1;
@@ -159,7 +159,7 @@ class Row final : public nlohmann::json_sax<json> {
   }
 
  private:
-  std::string where() const { return key_ ? "key " + hone::quoted(key_->name) : std::string("the line"); }
+  std::string where() const { return key_ ? "key " + hone::quote(key_->name) : std::string("the line"); }
   void need_key() const {
     if (!key_) bad_input("not an object: every line must be {{\"name\": value, ...}}");
   }
@@ -269,7 +269,7 @@ std::vector<Array> read_jsonl(const std::shared_ptr<const File>& file) {
   }
   std::vector<Array> arrays;
   for (Key& key : keys) {
-    arrays.push_back({key.name, to_tensor(key, rows), key.kind == Kind::number, "key " + hone::quoted(key.name)});
+    arrays.push_back({key.name, to_tensor(key, rows), key.kind == Kind::number, "key " + hone::quote(key.name)});
   }
   return arrays;
 }

@@ -189,7 +189,7 @@ constexpr std::string_view suffix = ".npy";
 }  // namespace
 
 Tensor read_npy(std::shared_ptr<const File> file) {
-  return in_context([&] { return "reading " + quoted(file->name()); },
+  return in_context([&] { return "reading " + quote(file->name()); },
                     [&]() -> Tensor {
                       if (is_gzip(*file)) {
                         const auto reader = gunzip(file);
@@ -214,8 +214,7 @@ void write_npy(Output& output, const Tensor& tensor) {
 }
 
 NpzReader::NpzReader(std::shared_ptr<const File> file)
-    : file_(file),
-      zip_(in_context([&] { return "reading " + quoted(file->name()); }, [&] { return ZipReader(file); })) {
+    : file_(file), zip_(in_context([&] { return "reading " + quote(file->name()); }, [&] { return ZipReader(file); })) {
   for (std::size_t i = 0; i < zip_.members().size(); ++i) {
     const std::string_view name = zip_.members()[i].name;
     if (!name.ends_with(suffix)) continue;
@@ -225,7 +224,7 @@ NpzReader::NpzReader(std::shared_ptr<const File> file)
   std::vector<std::string> sorted = names_;
   std::sort(sorted.begin(), sorted.end());
   const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
-  if (twice != sorted.end()) bad_input("reading {}: two arrays are called {}", quoted(file_->name()), quoted(*twice));
+  if (twice != sorted.end()) bad_input("reading {}: two arrays are called {}", quote(file_->name()), quote(*twice));
 }
 
 NpzReader NpzReader::open(const std::string& path) {
@@ -240,11 +239,11 @@ Tensor NpzReader::read(std::string_view name) const {
   const auto found = std::find(names_.begin(), names_.end(), name);
   if (found == names_.end()) {
     std::string all;
-    for (const std::string& each : names_) all += (all.empty() ? "" : ", ") + quoted(each);
-    bad_input("{} has no array {}; it has {}", quoted(file_->name()), quoted(name), all.empty() ? "none" : all);
+    for (const std::string& each : names_) all += (all.empty() ? "" : ", ") + quote(each);
+    bad_input("{} has no array {}; it has {}", quote(file_->name()), quote(name), all.empty() ? "none" : all);
   }
   const auto describe = [file = file_, array = std::string(name)] {
-    return fmt::format("reading {}: array {}", quoted(file->name()), quoted(array));
+    return fmt::format("reading {}: array {}", quote(file->name()), quote(array));
   };
   return in_context(describe, [&]() -> Tensor {
     const ZipMember& member = zip_.members()[members_[static_cast<std::size_t>(found - names_.begin())]];
@@ -259,7 +258,7 @@ Tensor NpzReader::read(std::string_view name) const {
 
 void NpzWriter::add(std::string_view name, const Tensor& tensor) {
   if (std::find(names_.begin(), names_.end(), name) != names_.end()) {
-    bad_input("two arrays for the archive are called {}", quoted(name));
+    bad_input("two arrays for the archive are called {}", quote(name));
   }
   names_.emplace_back(name);
   std::uint64_t size = 0;

@@ -34,7 +34,7 @@ class Literals {
     return true;
   }
   void expect(char c) {
-    if (!accept(c)) bad_input("the .npy header has no '{}' where it should: {}", c, quoted(text_));
+    if (!accept(c)) bad_input("the .npy header has no '{}' where it should: {}", c, quote(text_));
   }
   bool at_end() {
     skip_space();
@@ -45,10 +45,10 @@ class Literals {
     return at_ < text_.size() ? text_[at_] : '\0';
   }
   std::string string() {
-    const char quote = peek();
-    if (quote != '\'' && quote != '"') bad_input("the .npy header has no text where it should: {}", quoted(text_));
-    const std::size_t end = text_.find(quote, at_ + 1);
-    if (end == std::string_view::npos) bad_input("the .npy header is cut short: {}", quoted(text_));
+    const char mark = peek();
+    if (mark != '\'' && mark != '"') bad_input("the .npy header has no text where it should: {}", quote(text_));
+    const std::size_t end = text_.find(mark, at_ + 1);
+    if (end == std::string_view::npos) bad_input("the .npy header is cut short: {}", quote(text_));
     const std::string value(text_.substr(at_ + 1, end - at_ - 1));
     at_ = end + 1;
     return value;
@@ -61,16 +61,16 @@ class Literals {
         return value;
       }
     }
-    bad_input("the .npy header has no True or False where it should: {}", quoted(text_));
+    bad_input("the .npy header has no True or False where it should: {}", quote(text_));
   }
   std::int64_t integer() {
     skip_space();
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
-    if (error != std::errc()) bad_input("the .npy header has no number where it should: {}", quoted(text_));
+    if (error != std::errc()) bad_input("the .npy header has no number where it should: {}", quote(text_));
     at_ = static_cast<std::size_t>(end - text_.data());
     if (at_ < text_.size() && text_[at_] == 'L') ++at_;  // long integers of Python 2
-    if (value < 0) bad_input("the .npy header has a negative dimension: {}", quoted(text_));
+    if (value < 0) bad_input("the .npy header has a negative dimension: {}", quote(text_));
     return value;
   }
 
@@ -148,20 +148,20 @@ void read_descr(const std::string& descr, NpyHeader& header) {
   const std::string_view orders = "<>|=";
   if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() ||
       orders.find(text[0]) == std::string_view::npos) {
-    unsupported("NumPy type {}: numbers, booleans and text are read", quoted(descr));
+    unsupported("NumPy type {}: numbers, booleans and text are read", quote(descr));
   }
   header.big_endian = text[0] == '>' && size > 1;
   if (text[1] == 'U' || text[1] == 'S') {
     header.kind = text[1] == 'U' ? NpyHeader::Kind::unicode : NpyHeader::Kind::bytes;
     header.type = ElementType::string;
     constexpr std::uint64_t longest = std::uint64_t{1} << 31;
-    if (size == 0 || size > longest) bad_input("NumPy type {}: text of no or absurd width", quoted(descr));
+    if (size == 0 || size > longest) bad_input("NumPy type {}: text of no or absurd width", quote(descr));
     header.item_size = text[1] == 'U' ? 4 * size : size;
     return;
   }
   const auto type = number_type(text[1], size);
   if (!type) {
-    unsupported("NumPy type {}: numbers, booleans and text are read{}", quoted(descr),
+    unsupported("NumPy type {}: numbers, booleans and text are read{}", quote(descr),
                 text[1] == 'V' ? "; save bfloat16 and float8 as float32" : "");
   }
   header.type = *type;
@@ -290,12 +290,12 @@ NpyHeader read_npy_header(ByteReader& reader) {
       }
       has_shape = true;
     } else {
-      bad_input("the .npy header has an unknown or repeated key {}", quoted(key));
+      bad_input("the .npy header has an unknown or repeated key {}", quote(key));
     }
     if (!literals.accept(',') && literals.peek() != '}') literals.expect('}');
   }
   if (!literals.at_end() || !has_descr || !has_order || !has_shape) {
-    bad_input("the .npy header is not descr, fortran_order and shape: {}", quoted(text));
+    bad_input("the .npy header is not descr, fortran_order and shape: {}", quote(text));
   }
   check_size(header);
   return header;

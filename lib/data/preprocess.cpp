@@ -17,7 +17,7 @@ double number(std::string_view value, std::string_view whole) {
   const auto above = parse_double(trim(parts[0]));
   const auto below = parts.size() == 2 ? parse_double(trim(parts[1])) : 1.0;
   if (!above || !below || parts.size() > 2 || !std::isfinite(*above / *below)) {
-    usage_error("normalize {}: {} is no number", quoted(whole), quoted(value));
+    usage_error("normalize {}: {} is no number", quote(whole), quote(value));
   }
   return *above / *below;
 }
@@ -60,7 +60,7 @@ Preprocess parse_preprocess(std::string_view text) {
     } else if (key == "std") {
       result.std = numbers(value, text);
       for (const double each : result.std) {
-        if (each <= 0) usage_error("normalize {}: std must be above 0", quoted(text));
+        if (each <= 0) usage_error("normalize {}: std must be above 0", quote(text));
       }
     } else if (key == "layout") {
       if (value == "nhwc-nchw") {
@@ -68,15 +68,15 @@ Preprocess parse_preprocess(std::string_view text) {
       } else if (value == "nchw-nhwc") {
         result.layout = Preprocess::Layout::nchw_to_nhwc;
       } else {
-        usage_error("normalize {}: layout is nhwc-nchw or nchw-nhwc", quoted(text));
+        usage_error("normalize {}: layout is nhwc-nchw or nchw-nhwc", quote(text));
       }
     } else {
-      usage_error("normalize {}: {} is none of scale=, mean=, std=, layout= and imagenet", quoted(text), quoted(word));
+      usage_error("normalize {}: {} is none of scale=, mean=, std=, layout= and imagenet", quote(text), quote(word));
     }
   }
   if (!any) usage_error("normalize: nothing given");
   if (result.mean.size() > 1 && result.std.size() > 1 && result.mean.size() != result.std.size()) {
-    usage_error("normalize {}: {} means and {} std", quoted(text), result.mean.size(), result.std.size());
+    usage_error("normalize {}: {} means and {} std", quote(text), result.mean.size(), result.std.size());
   }
   return result;
 }

@@ -188,10 +188,10 @@ ZipReader::ZipReader(std::shared_ptr<const File> file) : file_(std::move(file)) 
     archive.check(unzGetFilePos64(archive.handle(), &position), "directory");
     ZipMember member;
     member.name.assign(name.data(), std::min<std::size_t>(info.size_filename, limit16));
-    if (info.flag & 1) unsupported("member {} of the archive is encrypted", quoted(member.name));
+    if (info.flag & 1) unsupported("member {} of the archive is encrypted", quote(member.name));
     if (info.compression_method != 0 && info.compression_method != Z_DEFLATED) {
       unsupported("member {} of the archive: compression method {}, only stored and deflated are read",
-                  quoted(member.name), info.compression_method);
+                  quote(member.name), info.compression_method);
     }
     member.size = info.uncompressed_size;
     member.compressed_size = info.compressed_size;
@@ -199,7 +199,7 @@ ZipReader::ZipReader(std::shared_ptr<const File> file) : file_(std::move(file)) 
     member.directory_offset = position.pos_in_zip_directory;
     member.index = position.num_of_file;
     if (member.compressed_size > file_->size() || (member.stored && member.size != member.compressed_size)) {
-      bad_input("member {} of the archive: sizes that the file can't hold", quoted(member.name));
+      bad_input("member {} of the archive: sizes that the file can't hold", quote(member.name));
     }
     members_.push_back(std::move(member));
     if (members_.size() > most_members) bad_input("an archive of more than {} members", most_members);

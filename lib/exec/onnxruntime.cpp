@@ -93,7 +93,7 @@ Api open_library(const std::string& path, std::string& version) {
   void* symbol = dlsym(library, "OrtGetApiBase");
   std::memcpy(&base, &symbol, sizeof base);
   const ApiBase* found = base ? base() : nullptr;
-  if (!found) unsupported("{} is not ONNX Runtime: it has no OrtGetApiBase", quoted(path));
+  if (!found) unsupported("{} is not ONNX Runtime: it has no OrtGetApiBase", quote(path));
   version = found->version();
   const Api api{found->get_api(api_version)};
   if (!api.table) unsupported("ONNX Runtime {} does not give version {} of its interface", version, api_version);
@@ -193,7 +193,7 @@ std::shared_ptr<const OnnxRuntime::Inputs> OnnxRuntime::prepare(const std::vecto
       if (each.name != name) continue;
       const ir::Tensor* given = each.datum.tensor();
       if (!given || given->is_string())
-        unsupported("input {}: only tensors of numbers can be given to ONNX Runtime", quoted(name));
+        unsupported("input {}: only tensors of numbers can be given to ONNX Runtime", quote(name));
       const ir::Tensor& tensor = result->tensors_.emplace_back(given->loaded());
       void* value = nullptr;
       api.check("an input", create_tensor_with_data, static_cast<const void*>(state_->memory),

@@ -133,7 +133,7 @@ PrivateGraph::PrivateGraph(const ir::Model& model, const ir::Node& node,
   ir::ValueMap map;
   for (ir::Value* value : captured(node)) {
     const ir::Tensor* tensor = ir::constant(value);
-    if (!tensor) unsupported("it uses value {} of the graph around it, which is not constant", quoted(value->name()));
+    if (!tensor) unsupported("it uses value {} of the graph around it, which is not constant", quote(value->name()));
     map[value] = graph_->add_initializer(value->name(), *tensor);
   }
   // One input per slot: a value in two slots may come with two different Datums.
@@ -220,7 +220,7 @@ void PrivateGraph::inline_functions() {
 void PrivateGraph::inline_call(ir::Node& call, const ir::Function& function) {
   for (std::uint32_t scope = call.mark; scope != 0; scope = scopes_[scope].caller) {
     if (scopes_[scope].function == &function) {
-      bad_input("function {} calls itself", quoted(function.name));
+      bad_input("function {} calls itself", quote(function.name));
     }
   }
   inlined_ += ir::total_node_count(*function.body) + 1;
@@ -230,8 +230,8 @@ void PrivateGraph::inline_call(ir::Node& call, const ir::Function& function) {
   ir::Graph& graph = call.graph();
   const ir::Graph& body = *function.body;
   if (call.input_count() > body.inputs().size() || call.output_count() > body.outputs().size()) {
-    bad_input("node {}: function {} has {} inputs and {} outputs, the call has {} and {}", quoted(call.name()),
-              quoted(function.name), body.inputs().size(), body.outputs().size(), call.input_count(),
+    bad_input("node {}: function {} has {} inputs and {} outputs, the call has {} and {}", quote(call.name()),
+              quote(function.name), body.inputs().size(), body.outputs().size(), call.input_count(),
               call.output_count());
   }
 
@@ -264,7 +264,7 @@ void PrivateGraph::inline_call(ir::Node& call, const ir::Function& function) {
     ir::Value* value = found == map.end() ? nullptr : found->second;
     for (const ir::Value* each : missing) value = value == each ? nullptr : value;
     if (!value)
-      bad_input("node {}: function {} does not make its output {}", quoted(call.name()), quoted(function.name), i);
+      bad_input("node {}: function {} does not make its output {}", quote(call.name()), quote(function.name), i);
     redirect(output->name(), value->name());
     graph.replace_all_uses(*output, *value);
   }

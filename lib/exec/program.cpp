@@ -87,7 +87,7 @@ ir::Tensor densify(const ir::SparseTensor& sparse) {
 
 std::string describe(const ir::Node& node) {
   return fmt::format("node {} ({})",
-                     quoted(node.name().empty() && node.output(0) ? node.output(0)->name() : node.name()),
+                     quote(node.name().empty() && node.output(0) ? node.output(0)->name() : node.name()),
                      node.op_type());
 }
 
@@ -96,11 +96,11 @@ Program::Program(std::unique_ptr<PrivateGraph> graph, ProgramOptions options)
   ir::Graph& main = private_->graph();
   for (const std::string& name : options_.extra_outputs) {
     ir::Value* value = private_->find(name);
-    if (!value) usage_error("the model has no value {}", quoted(name));
+    if (!value) usage_error("the model has no value {}", quote(name));
     main.add_output(value);
   }
   for (const std::string& name : options_.observed) {
-    if (!private_->find(name)) usage_error("the model has no value {}", quoted(name));
+    if (!private_->find(name)) usage_error("the model has no value {}", quote(name));
   }
   number_values(main);
   plan_body(main_, main);
@@ -128,7 +128,7 @@ void Program::number_values(const ir::Graph& graph) {
     Slot& slot = slots_.emplace_back();
     const ir::Tensor* tensor = ir::constant(value);
     if (!tensor && value->sparse_initializer()) {
-      tensor = &dense_.emplace_back(in_context([&] { return fmt::format("initializer {}", quoted(value->name())); },
+      tensor = &dense_.emplace_back(in_context([&] { return fmt::format("initializer {}", quote(value->name())); },
                                                [&] { return densify(*value->sparse_initializer()); }));
     }
     if (!tensor) return;

@@ -92,7 +92,7 @@ class Maker {
       case ir::Type::Kind::optional:
         return ir::Optional{std::make_shared<const ir::Datum>(make(input, *type.inner))};
       default:
-        unsupported("input {}: random values of type {} can't be made", quoted(input.name()), ir::text(type));
+        unsupported("input {}: random values of type {} can't be made", quote(input.name()), ir::text(type));
     }
   }
 
@@ -200,15 +200,15 @@ std::vector<ir::NamedDatum> random_inputs(const ir::Model& model, const RandomIn
   for (const auto& [name, size] : options.sizes) {
     if (symbols.contains(name)) continue;
     std::string known;
-    for (const std::string& each : symbols) known += (known.empty() ? "" : ", ") + quoted(each);
-    usage_error("no input has a dimension {}; the model has {}", quoted(name),
+    for (const std::string& each : symbols) known += (known.empty() ? "" : ", ") + quote(each);
+    usage_error("no input has a dimension {}; the model has {}", quote(name),
                 known.empty() ? "none that change" : known);
   }
   if (replaced < options.shapes.size()) {
     for (const auto& given : options.shapes) {
       const std::string& name = given.first;
       const bool known = std::any_of(result.begin(), result.end(), [&](const auto& each) { return each.name == name; });
-      if (!known) usage_error("the model has no input {} to give a shape to", quoted(name));
+      if (!known) usage_error("the model has no input {} to give a shape to", quote(name));
     }
   }
   return result;

@@ -118,7 +118,7 @@ struct Session::State {
     for (const std::string& name : options.variables) {
       const ir::Value* value = graph.find(name);
       const ir::Tensor* tensor = value ? value->initializer() : nullptr;
-      if (!tensor) usage_error("the model has no initializer {} to be variable", quoted(name));
+      if (!tensor) usage_error("the model has no initializer {} to be variable", quote(name));
       variables.emplace(name, tensor->clone());
     }
     build();
@@ -188,13 +188,13 @@ struct Session::State {
       for (std::size_t k = 0; k < inputs.size() && !found; ++k) {
         if (inputs[k].name == given[i].name) found = &inputs[k];
       }
-      if (!found) bad_input("the model has no input {}; it has {}", quoted(given[i].name), input_list());
-      if (found->given) bad_input("input {} is given twice", quoted(given[i].name));
+      if (!found) bad_input("the model has no input {}; it has {}", quote(given[i].name), input_list());
+      if (found->given) bad_input("input {} is given twice", quote(given[i].name));
       found->given = &given[i].datum;
     }
     for (const Input& input : inputs) {
       if (!input.given && !input.fallback)
-        bad_input("input {} ({}) is missing", quoted(input.name), ir::text(input.type));
+        bad_input("input {} ({}) is missing", quote(input.name), ir::text(input.type));
       if (input.given && input.fallback && !overridable) {
         overridable = true;
         build();
@@ -204,7 +204,7 @@ struct Session::State {
 
   std::string input_list() const {
     std::string all;
-    for (const Input& input : inputs) all += (all.empty() ? "" : ", ") + quoted(input.name);
+    for (const Input& input : inputs) all += (all.empty() ? "" : ", ") + quote(input.name);
     return all.empty() ? "none" : all;
   }
 
@@ -230,17 +230,16 @@ struct Session::State {
           symbol.value = dims[d];
           symbol.input = i;
         } else if (symbol.value != dims[d]) {
-          bad_input("input {} is {}: dimension {} of {} must be {}, as in input {}", quoted(input.name),
-                    kind_name(datum), quoted(symbol.name), ir::text(input.type), symbol.value,
-                    quoted(inputs[symbol.input].name));
+          bad_input("input {} is {}: dimension {} of {} must be {}, as in input {}", quote(input.name),
+                    kind_name(datum), quote(symbol.name), ir::text(input.type), symbol.value,
+                    quote(inputs[symbol.input].name));
         }
       }
     }
   }
 
   [[noreturn]] static void mismatch(const Input& input) {
-    bad_input("input {} is {}, the model expects {}", quoted(input.name), kind_name(*input.given),
-              ir::text(input.type));
+    bad_input("input {} is {}, the model expects {}", quote(input.name), kind_name(*input.given), ir::text(input.type));
   }
 
   CachedPlan* find_plan() {
@@ -343,7 +342,7 @@ void Session::observe(std::vector<std::string> names, ValueObserver observer) {
 
 ir::Tensor& Session::variable(std::string_view name) {
   const auto found = state_->variables.find(name);
-  if (found == state_->variables.end()) usage_error("{} is no variable of this session", quoted(name));
+  if (found == state_->variables.end()) usage_error("{} is no variable of this session", quote(name));
   return found->second;
 }
 

@@ -23,7 +23,7 @@ std::string random_node(const ir::Model& model) {
       if (!found.empty()) return;
       const bool draws = node.op_type().starts_with("Random") || node.is("Multinomial") || node.is("Bernoulli") ||
                          (node.is("Dropout") && node.input(2));
-      if (draws) found = fmt::format("node {} ({})", quoted(node.name()), node.op_type());
+      if (draws) found = fmt::format("node {} ({})", quote(node.name()), node.op_type());
     }
   };
   ir::for_each_graph(*model.graph, look);
@@ -58,7 +58,7 @@ void convert_version(ir::Model& model, const ConvertOptions& options, Observer& 
 std::string describe(const std::vector<rewrite::Difference>& differences) {
   std::string text;
   for (const rewrite::Difference& difference : differences) {
-    text += (text.empty() ? "output " : "; output ") + quoted(difference.output) + ", " + difference.detail;
+    text += (text.empty() ? "output " : "; output ") + quote(difference.output) + ", " + difference.detail;
   }
   return text;
 }

@@ -159,7 +159,7 @@ class Lowering {
     try {
       pattern_.emplace(settings.keep);
     } catch (const std::regex_error&) {
-      usage_error("{} is no regular expression", quoted(settings.keep));
+      usage_error("{} is no regular expression", quote(settings.keep));
     }
   }
 

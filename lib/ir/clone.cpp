@@ -143,7 +143,7 @@ Node& clone_into(const Node& node, Graph& to, Node* before, ValueMap& map) {
 
 void clone_into(const Graph& from, Graph& to, Node* before, ValueMap& map) {
   for (const Value* input : from.inputs()) {
-    if (!map.contains(input)) fail(ErrorKind::internal, "inlining a graph without its input {}", quoted(input->name()));
+    if (!map.contains(input)) fail(ErrorKind::internal, "inlining a graph without its input {}", quote(input->name()));
   }
   Cloner{map, false}.copy_contents(from, to, before);
 }

@@ -76,7 +76,7 @@ Value* Graph::make_value(std::string_view name) {
   if (value->name_) return value;
   value->~Value();
   names_->values.give(value);
-  fail(ErrorKind::internal, "the graph has a value {} already", quoted(name));
+  fail(ErrorKind::internal, "the graph has a value {} already", quote(name));
 }
 
 void Graph::destroy(Value* value) {
@@ -112,7 +112,7 @@ std::string Graph::fresh_name(std::string_view name) const { return names_->fres
 
 void Graph::refer_output(Value* value) {
   if (!value || !value->graph_->encloses(*this)) {
-    fail(ErrorKind::internal, "output {} is not visible in its graph", value ? quoted(value->name()) : "that is null");
+    fail(ErrorKind::internal, "output {} is not visible in its graph", value ? quote(value->name()) : "that is null");
   }
   if (value->graph_ != this && NameTable::count(*value->name_) > 1) unshadow(*value, *this);
   value->output_of_.push_back(this);
@@ -136,7 +136,7 @@ Value* Graph::add_input(std::string name, Type type) {
 void Graph::remove_input(std::size_t index) {
   Value* value = inputs_.at(index);
   const bool stays = value->initializer_ || value->sparse_;
-  if (!stays && value->has_uses()) fail(ErrorKind::internal, "graph input {} is still used", quoted(value->name()));
+  if (!stays && value->has_uses()) fail(ErrorKind::internal, "graph input {} is still used", quote(value->name()));
   inputs_.erase(inputs_.begin() + static_cast<std::ptrdiff_t>(index));
   value->is_input_ = false;
   if (!stays) destroy(value);
@@ -211,7 +211,7 @@ Value* Graph::add_sparse_initializer(std::string name, SparseTensor tensor, bool
 
 void Graph::set_initializer(Value& value, Tensor tensor) {
   if (value.graph_ != this) return value.graph_->set_initializer(value, std::move(tensor));
-  if (value.producer_) fail(ErrorKind::internal, "an initializer for {}, which a node makes", quoted(value.name()));
+  if (value.producer_) fail(ErrorKind::internal, "an initializer for {}, which a node makes", quote(value.name()));
   if (!value.initializer_ && !value.sparse_) enlist_initializer(value);
   value.sparse_.reset();
   if (!value.is_input_) {
@@ -224,7 +224,7 @@ void Graph::remove_initializer(Value& value) {
   if (value.graph_ != this) return value.graph_->remove_initializer(value);
   if (!value.initializer_ && !value.sparse_) return;
   if (!value.is_input_ && value.has_uses()) {
-    fail(ErrorKind::internal, "initializer {} is still used", quoted(value.name()));
+    fail(ErrorKind::internal, "initializer {} is still used", quote(value.name()));
   }
   delist_initializer(value);
   value.initializer_.reset();
@@ -336,8 +336,8 @@ void Graph::erase(Node& node) {
   if (node.graph_ != this) return node.graph_->erase(node);
   for (const Value* value : node.outputs_) {
     if (value && value->has_uses()) {
-      fail(ErrorKind::internal, "erasing node {} ({}): its output {} is still used", quoted(node.name_), node.op_type_,
-           quoted(value->name()));
+      fail(ErrorKind::internal, "erasing node {} ({}): its output {} is still used", quote(node.name_), node.op_type_,
+           quote(value->name()));
     }
   }
   node.attributes_.clear();  // subgraphs give their uses back

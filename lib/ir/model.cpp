@@ -14,7 +14,7 @@ std::string_view plain(std::string_view domain) { return domain == "ai.onnx" ? s
 Attribute clone_default(const Attribute& attribute) {
   // A function's default is a value, not a subgraph: no node would own that.
   if (attribute.get<std::unique_ptr<Graph>>() || attribute.get<std::vector<std::unique_ptr<Graph>>>()) {
-    unsupported("attribute {}: a graph as the default of a function's attribute", quoted(attribute.name));
+    unsupported("attribute {}: a graph as the default of a function's attribute", quote(attribute.name));
   }
   Attribute result;
   result.name = attribute.name;

@@ -10,7 +10,7 @@ namespace hone::ir {
 namespace {
 
 std::string describe(const Node& node) {
-  return "node " + quoted(node.name()) + " (" + (node.domain().empty() ? "" : node.domain() + ".") + node.op_type() +
+  return "node " + quote(node.name()) + " (" + (node.domain().empty() ? "" : node.domain() + ".") + node.op_type() +
          ")";
 }
 
@@ -22,9 +22,9 @@ const T* typed(const Node& node, std::string_view name, const char* what) {
   if (const T* value = attribute->get<T>()) return value;
   if (!attribute->reference.empty()) {
     bad_input("{}: attribute {} refers to {} of the function around it, where {} is needed", describe(node),
-              quoted(name), quoted(attribute->reference), what);
+              quote(name), quote(attribute->reference), what);
   }
-  bad_input("{}: attribute {} is not {}", describe(node), quoted(name), what);
+  bad_input("{}: attribute {} is not {}", describe(node), quote(name), what);
 }
 
 }  // namespace
@@ -51,7 +51,7 @@ void Node::set_input(std::size_t index, Value* value) {
   if (inputs_[index].value == value) return;
   if (value && value->graph_ != graph_) {
     if (!value->graph_->encloses(*graph_)) {
-      fail(ErrorKind::internal, "{}: input {} is not visible there", describe(*this), quoted(value->name()));
+      fail(ErrorKind::internal, "{}: input {} is not visible there", describe(*this), quote(value->name()));
     }
     if (NameTable::count(*value->name_) > 1) graph_->unshadow(*value, *graph_);
   }
@@ -93,7 +93,7 @@ Value* Node::set_output(std::size_t index, std::string name) {
 void Node::drop_output(std::size_t index) {
   if (index >= outputs_.size() || !outputs_[index]) return;
   if (outputs_[index]->has_uses()) {
-    fail(ErrorKind::internal, "{}: output {} is still used", describe(*this), quoted(outputs_[index]->name()));
+    fail(ErrorKind::internal, "{}: output {} is still used", describe(*this), quote(outputs_[index]->name()));
   }
   graph_->destroy(outputs_[index]);
   outputs_[index] = nullptr;
@@ -150,7 +150,7 @@ Graph* Node::subgraph(std::string_view name) const {
 void Node::set_attribute(std::string name, Attribute::Payload payload) {
   const auto check = [&](const std::unique_ptr<Graph>& graph) {
     if (!graph || graph->parent_node() != this) {
-      fail(ErrorKind::internal, "{}: attribute {} holds a graph made for another node", describe(*this), quoted(name));
+      fail(ErrorKind::internal, "{}: attribute {} holds a graph made for another node", describe(*this), quote(name));
     }
   };
   if (const auto* graph = std::get_if<std::unique_ptr<Graph>>(&payload)) check(*graph);

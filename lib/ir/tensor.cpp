@@ -285,7 +285,7 @@ Tensor Tensor::from_file(ElementType type, Dims dims, FileSlice slice) {
     std::uint64_t end = 0;
     if (__builtin_add_overflow(slice.offset, slice.length, &end) || end > slice.file->size()) {
       bad_input("{} bytes of data at {} lie outside of the {} bytes of {}", slice.length, slice.offset,
-                slice.file->size(), quoted(slice.file->name()));
+                slice.file->size(), quote(slice.file->name()));
     }
   }
   result.slice_ = std::move(slice);

@@ -23,8 +23,8 @@ void Graph::rename_in_table(Value& value, std::string_view name) {
 void Graph::rename(Value& value, std::string name) {
   if (value.graph_ != this) return value.graph_->rename(value, std::move(name));
   if (name == value.name()) return;
-  if (name.empty()) fail(ErrorKind::internal, "an empty name for {}", quoted(value.name()));
-  if (find_in_scope(name)) fail(ErrorKind::internal, "the name {} is taken", quoted(name));
+  if (name.empty()) fail(ErrorKind::internal, "an empty name for {}", quote(value.name()));
+  if (find_in_scope(name)) fail(ErrorKind::internal, "the name {} is taken", quote(name));
   rename_in_table(value, name);
   unshadow_uses(value);
 }
@@ -34,7 +34,7 @@ void Graph::exchange_names(Value& a, Value& b) {
   const bool repeated = NameTable::count(*a.name_) > 1 || NameTable::count(*b.name_) > 1;
   if (a.graph_ != b.graph_ && (repeated || a.graph_->names_ != b.graph_->names_)) {
     fail(ErrorKind::internal, "exchanging the names {} and {} between graphs, and others have them too",
-         quoted(a.name()), quoted(b.name()));
+         quote(a.name()), quote(b.name()));
   }
   NameTable::exchange(*a.name_, a, *b.name_, b);
   std::swap(a.name_, b.name_);

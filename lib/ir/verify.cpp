@@ -20,9 +20,9 @@ struct Verifier {
   std::vector<const Value*> values;
   std::unordered_map<const Value*, std::vector<const Graph*>> output_slots;
 
-  static std::string label(const Node& node) { return "node " + quoted(node.name_) + " (" + node.op_type_ + ")"; }
-  static std::string label(const Value& value) { return "value " + quoted(value.name()); }
-  static std::string label(const Graph& graph) { return "graph " + quoted(graph.name_); }
+  static std::string label(const Node& node) { return "node " + quote(node.name_) + " (" + node.op_type_ + ")"; }
+  static std::string label(const Value& value) { return "value " + quote(value.name()); }
+  static std::string label(const Graph& graph) { return "graph " + quote(graph.name_); }
 
   // That `value`, seen from `user`, is what its name means there. `who`: a node or graph.
   template <typename Who>
@@ -92,10 +92,10 @@ struct Verifier {
     std::unordered_set<std::string_view> attributes;
     for (const Attribute& attribute : node.attributes_) {
       if (!attributes.insert(attribute.name).second) {
-        broken("{} has the attribute {} twice", label(node), quoted(attribute.name));
+        broken("{} has the attribute {} twice", label(node), quote(attribute.name));
       }
       const auto check = [&](const std::unique_ptr<Graph>& inner) {
-        if (!inner) broken("{}: attribute {} holds no graph", label(node), quoted(attribute.name));
+        if (!inner) broken("{}: attribute {} holds no graph", label(node), quote(attribute.name));
         if (inner->parent_ != &node) broken("{}: a subgraph belongs to another node", label(node));
         if (inner->names_ != graph.names_) broken("{}: a subgraph has names of its own", label(node));
       };
@@ -169,7 +169,7 @@ void verify(const Graph& graph) {
   for (const auto& [name, count] : verifier.names) {
     const std::size_t recorded = NameTable::count(*name);
     if (graph.parent_node() ? recorded < count : recorded != count) {
-      Verifier::broken("the name {} is counted {} times, used {} times", quoted(name->text), recorded, count);
+      Verifier::broken("the name {} is counted {} times, used {} times", quote(name->text), recorded, count);
     }
   }
 }

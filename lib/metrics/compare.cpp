@@ -27,7 +27,7 @@ double OutputComparison::infinity() { return std::numeric_limits<double>::infini
 
 void OutputComparison::add(const ir::Tensor& reference, const ir::Tensor& other, std::int64_t rows) {
   if (reference.dims() != other.dims() || reference.is_string() != other.is_string()) {
-    bad_input("output {}: {}{} in one model, {}{} in the other", quoted(name_), ir::name(reference.type()),
+    bad_input("output {}: {}{} in one model, {}{} in the other", quote(name_), ir::name(reference.type()),
               ir::text(reference.dims()), ir::name(other.type()), ir::text(other.dims()));
   }
   std::int64_t count = reference.element_count();

@@ -237,7 +237,7 @@ struct Judge {
         }
       }
     }
-    if (!verdict.now) reason = fmt::format("the model has no output {}", quoted(gate.metric.output));
+    if (!verdict.now) reason = fmt::format("the model has no output {}", quote(gate.metric.output));
   }
 
   std::optional<std::int64_t> class_index() const {
@@ -257,7 +257,7 @@ struct Judge {
     if (!gate.metric.label.empty()) {
       wanted.label = class_index();
       if (!wanted.label) {
-        reason = fmt::format("the data have no class {}", quoted(gate.metric.label));
+        reason = fmt::format("the data have no class {}", quote(gate.metric.label));
         return;
       }
     }

@@ -121,17 +121,17 @@ void select(MetricName& metric, std::string_view selector) {
                                          : Average::automatic;
     const bool ranks = any_of(name, {"auc", "average_precision"});
     if (metric.average == Average::automatic || (ranks && metric.average == Average::micro)) {
-      usage_error("{} has no average {}", name, quoted(value));
+      usage_error("{} has no average {}", name, quote(value));
     }
   } else if (key == "k" && name == "topk_accuracy") {
     const auto k = parse_int64(value);
-    if (!k || *k < 1) usage_error("topk_accuracy: k is a number from 1, not {}", quoted(value));
+    if (!k || *k < 1) usage_error("topk_accuracy: k is a number from 1, not {}", quote(value));
     metric.k = *k;
   } else if (key == "percentile" && name == "latency") {
     metric.percentile = lowercase(value);
     if (metric.percentile == "median") metric.percentile = "p50";
     if (!any_of(metric.percentile, {"p50", "p90", "p95", "p99", "min", "mean"})) {
-      usage_error("latency has p50, p90, p95, p99, min and mean, not {}", quoted(value));
+      usage_error("latency has p50, p90, p95, p99, min and mean, not {}", quote(value));
     }
   } else if (key == "output" && metric.info->against_baseline && name.find("flips") == std::string_view::npos &&
              !value.empty()) {
@@ -196,12 +196,12 @@ void read_threshold(Gate& gate, std::string_view text) {
   }
   const std::string_view digits = text.substr(0, end), suffix = trim(text.substr(end));
   const auto number = parse_double(digits);
-  if (!number || !std::isfinite(*number)) usage_error("{} is no number", quoted(text));
+  if (!number || !std::isfinite(*number)) usage_error("{} is no number", quote(text));
   const double value = *number;
   const bool own_value = gate.quantity == Quantity::value;
   const bool may_be_negative = own_value && any_of(gate.metric.info->name, {"mcc", "r2", "cosine", "sqnr"});
   if (value < 0 && !may_be_negative) {
-    usage_error("{}: {} is never below 0{}", quoted(digits), own_value ? name : quantity_name(gate.quantity),
+    usage_error("{}: {} is never below 0{}", quote(digits), own_value ? name : quantity_name(gate.quantity),
                 gate.quantity == Quantity::drop   ? " (a rise is the other direction)"
                 : gate.quantity == Quantity::rise ? " (a drop is the other direction)"
                                                   : "");
@@ -212,7 +212,7 @@ void read_threshold(Gate& gate, std::string_view text) {
     if (suffix == "%") {
       gate.threshold = value / 100;
     } else if (!suffix.empty() && suffix != "x") {
-      usage_error("a ratio has no unit {} (25%, 0.25 or 0.25x)", quoted(suffix));
+      usage_error("a ratio has no unit {} (25%, 0.25 or 0.25x)", quote(suffix));
     }
     return;
   }
@@ -225,7 +225,7 @@ void read_threshold(Gate& gate, std::string_view text) {
     case Unit::share:
       if (own_value) {
         if (suffix == "pp") usage_error("pp is for a drop, rise or change; {} itself is in %", name);
-        if (!suffix.empty() && suffix != "%") usage_error("{} is in % or a fraction, not in {}", name, quoted(suffix));
+        if (!suffix.empty() && suffix != "%") usage_error("{} is in % or a fraction, not in {}", name, quote(suffix));
         if (suffix == "%") gate.threshold = value / 100;
         if (gate.threshold > 1) {
           usage_error("{} lies between 0 and 1{}", name,
@@ -237,7 +237,7 @@ void read_threshold(Gate& gate, std::string_view text) {
                       value);
         }
         if (!suffix.empty() && suffix != "pp")
-          usage_error("a {} of {} is in pp or %rel, not in {}", quantity_name(gate.quantity), name, quoted(suffix));
+          usage_error("a {} of {} is in pp or %rel, not in {}", quantity_name(gate.quantity), name, quote(suffix));
         if (suffix == "pp") gate.threshold = value / 100;
         // A fraction above a tenth was hardly meant as ten points and more.
         constexpr double largest_fraction = 0.1;
@@ -249,28 +249,28 @@ void read_threshold(Gate& gate, std::string_view text) {
       return;
     case Unit::bytes: {
       const auto bytes = parse_size(fmt::format("{}{}", digits, suffix));
-      if (!bytes) usage_error("{} is no size (200KB, 4MB, 1.5MiB)", quoted(text));
+      if (!bytes) usage_error("{} is no size (200KB, 4MB, 1.5MiB)", quote(text));
       gate.threshold = static_cast<double>(*bytes);
       return;
     }
     case Unit::count: {
       const auto factor = count_factor(suffix);
       if (!factor)
-        usage_error("{} is counted: a number, with k, M or G for 1e3, 1e6 or 1e9, not {}", name, quoted(suffix));
+        usage_error("{} is counted: a number, with k, M or G for 1e3, 1e6 or 1e9, not {}", name, quote(suffix));
       gate.threshold = value * *factor;
       return;
     }
     case Unit::seconds: {
       const auto factor = seconds_factor(suffix);
-      if (!factor) usage_error("{} takes a time with its unit (5ms, 300us, 1.2s), not {}", name, quoted(text));
+      if (!factor) usage_error("{} takes a time with its unit (5ms, 300us, 1.2s), not {}", name, quote(text));
       gate.threshold = value * *factor;
       return;
     }
     case Unit::decibel:
-      if (!suffix.empty() && lowercase(suffix) != "db") usage_error("{} is in dB, not in {}", name, quoted(suffix));
+      if (!suffix.empty() && lowercase(suffix) != "db") usage_error("{} is in dB, not in {}", name, quote(suffix));
       return;
     case Unit::number:
-      if (!suffix.empty()) usage_error("{} has no unit {}", name, quoted(suffix));
+      if (!suffix.empty()) usage_error("{} has no unit {}", name, quote(suffix));
       return;
   }
 }
@@ -331,12 +331,12 @@ MetricName parse_metric(std::string_view text) {
     for (const MetricInfo& info : metrics_table) names.emplace_back(info.name);
     for (const auto& [alias, meant] : aliases) names.emplace_back(alias);
     const std::string close = nearest(name, names);
-    usage_error("unknown metric {}{}", quoted(name),
+    usage_error("unknown metric {}{}", quote(name),
                 close.empty() ? fmt::format("; there are {}", join(std::span(names).first(metrics_table.size()), ", "))
-                              : fmt::format(" (did you mean {}?)", quoted(close)));
+                              : fmt::format(" (did you mean {}?)", quote(close)));
   }
   if (bracket == std::string_view::npos) return metric;
-  if (!text.ends_with(']')) usage_error("metric {}: no ']' at its end", quoted(text));
+  if (!text.ends_with(']')) usage_error("metric {}: no ']' at its end", quote(text));
   for (const std::string_view selector : split(text.substr(bracket + 1, text.size() - bracket - 2), ',')) {
     select(metric, trim(selector));
   }
@@ -346,7 +346,7 @@ MetricName parse_metric(std::string_view text) {
 Gate parse_gate(std::string_view text) {
   Gate gate;
   gate.text = trim(text);
-  return in_context([&] { return fmt::format("gate {}", quoted(text)); },
+  return in_context([&] { return fmt::format("gate {}", quote(text)); },
                     [&]() -> Gate {
                       const std::string_view whole = trim(text);
                       constexpr const char* form =
@@ -375,7 +375,7 @@ Gate parse_gate(std::string_view text) {
                         else if (word == "ratio")
                           gate.quantity = Quantity::ratio;
                         else
-                          usage_error("{} after the metric: drop, rise, change and ratio are known", quoted(word));
+                          usage_error("{} after the metric: drop, rise, change and ratio are known", quote(word));
                         rest = trim(rest.substr(letters));
                       }
                       constexpr std::pair<std::string_view, Operator> operators[] = {

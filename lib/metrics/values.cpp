@@ -323,7 +323,7 @@ Evaluation::Prepared Evaluation::prepare_regression(const Metric& metric) const 
 Evaluation::Prepared Evaluation::prepare(const Metric& metric) const {
   const auto known = metrics();
   if (std::find(known.begin(), known.end(), metric.name) == known.end()) {
-    usage_error("{} is no metric of {}{}; there are {}", quoted(metric.name), name(form_.task),
+    usage_error("{} is no metric of {}{}; there are {}", quote(metric.name), name(form_.task),
                 form_.scores == Scores::answers ? " without scores" : "", join(known, ", "));
   }
   if (form_.task == Task::regression) return prepare_regression(metric);

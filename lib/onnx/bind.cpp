@@ -93,7 +93,7 @@ void Reader::bind_inputs() {
       value = stand_in(link.node->graph(), name);
     } else if (!value || undefined_.contains(value)) {
       problem("undefined-input", describe(*link.node),
-              fmt::format("input {} is no output of a node, no graph input and no initializer", quoted(name)));
+              fmt::format("input {} is no output of a node, no graph input and no initializer", quote(name)));
       if (!value) undefined_.insert(value = stand_in(link.node->graph(), name));
     }
     link.node->set_input(link.slot, value);
@@ -106,7 +106,7 @@ void Reader::check_shadowing(const PendingGraph& pending) {
   const auto check = [&](const ir::Value* value, const char* what) {
     if (!value || !around->find_in_scope(value->name())) return;
     problem("shadowing", describe(*pending.graph->parent_node()),
-            fmt::format("{} {} of its subgraph has the name of a value around it", what, quoted(value->name())));
+            fmt::format("{} {} of its subgraph has the name of a value around it", what, quote(value->name())));
   };
   for (const ir::Value* value : pending.graph->initializers()) check(value, "initializer");
   for (const ir::Node& node : pending.graph->nodes()) {
@@ -129,10 +129,10 @@ void Reader::order() {
       if (options_.problems) {
         options_.problems->push_back(
             {"unsorted-nodes", false, "",
-             fmt::format("nodes of graph {} are not in the order in which they can be run", quoted(graph->name()))});
+             fmt::format("nodes of graph {} are not in the order in which they can be run", quote(graph->name()))});
       } else {
         warn(fmt::format("{}: nodes of graph {} were not in the order in which they can be run; they are now",
-                         printable(source_.name()), quoted(graph->name())));
+                         printable(source_.name()), quote(graph->name())));
       }
       continue;
     }
@@ -152,7 +152,7 @@ void Reader::bind_outputs(PendingGraph& pending) {
     if (ir::Value* value = graph.find(name)) {
       graph.add_output(value);
     } else {
-      problem("undefined-output", "", fmt::format("output {} is made by no node", quoted(name)));
+      problem("undefined-output", "", fmt::format("output {} is made by no node", quote(name)));
     }
   }
   for (const Range& range : pending.outputs) {
@@ -162,7 +162,7 @@ void Reader::bind_outputs(PendingGraph& pending) {
     if (!value || undefined_.contains(value)) {
       const ir::Node* parent = graph.parent_node();
       problem("undefined-output", parent ? describe(*parent) : "",
-              fmt::format("graph output {} is made by no node", quoted(output.name)));
+              fmt::format("graph output {} is made by no node", quote(output.name)));
       continue;
     }
     const std::int64_t place = -1 - static_cast<std::int64_t>(graph.outputs().size());

@@ -129,7 +129,7 @@ class Linter {
   template <typename... Args>
   void report(const char* rule, bool error, const ir::Node* node, fmt::format_string<Args...> format, Args&&... args) {
     std::string where;
-    if (function_) where = "function " + hone::quoted(function_->name);
+    if (function_) where = "function " + hone::quote(function_->name);
     if (node) where += (where.empty() ? "" : ": ") + describe(*node);
     problems_.push_back({rule, error, std::move(where), fmt::format(format, std::forward<Args>(args)...)});
   }
@@ -170,7 +170,7 @@ void Linter::check_model() {
   std::unordered_set<std::string_view> keys;
   for (const auto& [key, value] : model_.metadata) {
     if (!keys.insert(key).second)
-      warning("duplicate-metadata", nullptr, "two metadata entries have the key {}", hone::quoted(key));
+      warning("duplicate-metadata", nullptr, "two metadata entries have the key {}", hone::quote(key));
   }
   const std::int64_t needed = ir_version_for_opset(model_.opset());
   if (model_.ir_version < needed) {
@@ -186,10 +186,10 @@ void Linter::check_graph(const ir::Graph& graph, bool main) {
       error("outer-output", graph.parent_node(),
             "output {} of its subgraph is a value of a graph around it: put an Identity "
             "in between",
-            hone::quoted(value->name()));
+            hone::quote(value->name()));
     }
     if (main && value->type().kind == ir::Type::Kind::unknown) {
-      warning("untyped-output", nullptr, "graph output {} has no type", hone::quoted(value->name()));
+      warning("untyped-output", nullptr, "graph output {} has no type", hone::quote(value->name()));
     }
   }
   if (main && graph.outputs().empty()) error("no-outputs", nullptr, "the graph has no outputs");
@@ -201,7 +201,7 @@ void Linter::check_graph(const ir::Graph& graph, bool main) {
   }
   for (const ir::Value* value : graph.initializers()) {
     if (!value->has_uses())
-      warning("unused-initializer", graph.parent_node(), "nobody uses initializer {}", hone::quoted(value->name()));
+      warning("unused-initializer", graph.parent_node(), "nobody uses initializer {}", hone::quote(value->name()));
   }
   for (const ir::Node& node : graph.nodes()) {
     if (!node.name().empty() && !function_ && !node_names_.insert(node.name()).second) {
@@ -226,7 +226,7 @@ void Linter::check_node(const ir::Node& node) {
     if (const Schema* known = find_microsoft_schema(node.op_type(), node.domain())) {
       check_attributes(node, *known, true);
     } else if (latest_opset(node.domain()) == 0) {
-      warning("unknown-domain", &node, "operators of domain {} are not known here", hone::quoted(node.domain()));
+      warning("unknown-domain", &node, "operators of domain {} are not known here", hone::quote(node.domain()));
     } else {
       warning("unknown-operator", &node, "ONNX has no such operator in opset {} of {}", opset,
               node.domain().empty() ? "ai.onnx" : node.domain());
@@ -255,8 +255,7 @@ void Linter::check_attributes(const ir::Node& node, const Schema& schema, bool o
     if (found == known.end()) {
       // Names like __this are for tools, says ONNX.
       const bool internal = open || attribute.name.starts_with("__");
-      if (!internal)
-        error("unknown-attribute", &node, "the operator has no attribute {}", hone::quoted(attribute.name));
+      if (!internal) error("unknown-attribute", &node, "the operator has no attribute {}", hone::quote(attribute.name));
     } else if (const int type = type_of(attribute); type != 0 && found->type != 0 && type != found->type) {
       error(
           "bad-attribute", &node, "attribute {} has type {}, and the operator wants {}", attribute.name,
@@ -304,7 +303,7 @@ void Linter::infer() {
                            (type.kind != types[i].kind || type.element != types[i].element);
         if (other) {
           error("output-type", &node, "graph output {} is declared as {}, and the node makes {}",
-                hone::quoted(value->name()), ir::text(type), ir::text(types[i]));
+                hone::quote(value->name()), ir::text(type), ir::text(types[i]));
         }
         type = std::move(types[i]);
       }
@@ -413,12 +412,12 @@ void Linter::check_weights() {
   const std::function<void(const ir::Graph&)> walk = [&](const ir::Graph& graph) {
     for (const ir::Value* value : graph.initializers()) {
       if (value->initializer())
-        check(*value->initializer(), "initializer " + hone::quoted(value->name()), graph.parent_node());
+        check(*value->initializer(), "initializer " + hone::quote(value->name()), graph.parent_node());
     }
     for (const ir::Node& node : graph.nodes()) {
       for (const ir::Attribute& attribute : node.attributes()) {
         if (const auto* tensor = attribute.get<ir::Tensor>())
-          check(*tensor, "attribute " + hone::quoted(attribute.name), &node);
+          check(*tensor, "attribute " + hone::quote(attribute.name), &node);
       }
       node.for_each_subgraph(walk);
     }

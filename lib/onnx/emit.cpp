@@ -386,7 +386,7 @@ void ModelEmitter::function(const ir::Function& function) {
   for (const std::string& name : function.attributes) out_.bytes(6, name);
   // A function has no initializers: what a pass has put there becomes a Constant node.
   for (const ir::Value* value : body.initializers()) {
-    if (!value->initializer()) fail(ErrorKind::internal, "a sparse initializer in function {}", quoted(function.name));
+    if (!value->initializer()) fail(ErrorKind::internal, "a sparse initializer in function {}", quote(function.name));
     out_.message(7, [&] {
       out_.bytes(2, value->name());
       out_.bytes(4, "Constant");

@@ -82,14 +82,14 @@ class Slots {
     if (type.empty()) {
       const OpSchema::FormalParameter* before = formal_at(from_, i);
       if (before && takes_all(*before, *formal)) return std::nullopt;
-      return fmt::format("the type of {} {} is not known, and fewer are taken there", what_, quoted(value->name()));
+      return fmt::format("the type of {} {} is not known, and fewer are taken there", what_, quote(value->name()));
     }
-    if (!takes(*formal, type)) return fmt::format("{} {} is a {}", what_, quoted(formal->GetName()), type);
+    if (!takes(*formal, type)) return fmt::format("{} {} is a {}", what_, quote(formal->GetName()), type);
     if (!formal->GetIsHomogeneous()) return std::nullopt;
     const auto [found, is_new] = bound_.try_emplace(formal->GetTypeStr(), formal->GetName(), type);
     if (is_new || found->second.second == type) return std::nullopt;
-    return fmt::format("{} is a {} and {} a {}", quoted(found->second.first), found->second.second,
-                       quoted(formal->GetName()), type);
+    return fmt::format("{} is a {} and {} a {}", quote(found->second.first), found->second.second,
+                       quote(formal->GetName()), type);
   }
 
   static constexpr const char* missing = "does not exist there";
@@ -169,7 +169,7 @@ std::optional<std::string> misfit(const ir::Node& node, std::int64_t from, std::
   for (const ir::Attribute& attribute : node.attributes()) {
     const bool was = before->attributes().contains(attribute.name);
     if (was && !after->attributes().contains(attribute.name))
-      return fmt::format("attribute {} {}", quoted(attribute.name), Slots::missing);
+      return fmt::format("attribute {} {}", quote(attribute.name), Slots::missing);
   }
   std::size_t inputs = node.input_count();
   while (inputs > 0 && !node.input(inputs - 1)) --inputs;
@@ -182,7 +182,7 @@ std::optional<std::string> misfit(const ir::Node& node, std::int64_t from, std::
     if (auto reason = in.check(node.input(i), i)) return reason;
     const auto& formals = after->inputs();
     if (!node.input(i) && i < formals.size() && formals[i].GetOption() == OpSchema::Single)
-      return fmt::format("input {} may not be left out there", quoted(formals[i].GetName()));
+      return fmt::format("input {} may not be left out there", quote(formals[i].GetName()));
   }
   for (std::size_t i = 0; i < node.output_count(); ++i) {
     if (auto reason = out.check(node.output(i), i)) return reason;

@@ -40,14 +40,14 @@ ir::OpsetImport Reader::read_opset(Range range) {
   }
   if (has_domain && (opset.domain.empty() || opset.domain == "ai.onnx")) wire::put_bytes(opset.rest, 1, opset.domain);
   if (opset.domain == "ai.onnx") opset.domain.clear();
-  if (!has_version) bad_input("the opset import of domain {} has no version", quoted(opset.domain));
+  if (!has_version) bad_input("the opset import of domain {} has no version", quote(opset.domain));
   return opset;
 }
 
 void Reader::check_opsets(const std::vector<ir::OpsetImport>& opsets) {
   std::unordered_set<std::string_view> seen;
   for (const ir::OpsetImport& opset : opsets) {
-    const std::string domain = opset.domain.empty() ? "ai.onnx" : quoted(opset.domain);
+    const std::string domain = opset.domain.empty() ? "ai.onnx" : quote(opset.domain);
     if (!seen.insert(opset.domain).second)
       problem("duplicate-opset", "", fmt::format("domain {} is imported twice", domain));
     check_opset_version(opset.domain, opset.version);
@@ -156,9 +156,8 @@ ir::Model Reader::read() {
   std::unordered_set<std::string> seen;
   for (const auto& function : model_.functions) {
     if (!seen.insert(function->domain + '\0' + function->name + '\0' + function->overload).second) {
-      problem(
-          "duplicate-function", "",
-          fmt::format("two functions are called {} of domain {}", quoted(function->name), quoted(function->domain)));
+      problem("duplicate-function", "",
+              fmt::format("two functions are called {} of domain {}", quote(function->name), quote(function->domain)));
     }
   }
   collect(
@@ -226,7 +225,7 @@ std::unique_ptr<ir::Function> Reader::read_function(Range range) {
     wire::put_bytes(function->rest, 10, function->domain);
     function->domain.clear();
   }
-  const auto where = [&] { return "function " + quoted(function->name); };
+  const auto where = [&] { return "function " + quote(function->name); };
   in_context(where, [&] {
     if (function->name.empty()) bad_input("it has no name");
     check_opsets(function->opsets);
@@ -234,7 +233,7 @@ std::unique_ptr<ir::Function> Reader::read_function(Range range) {
     for (std::string& name : inputs) {
       if (name.empty()) bad_input("an input has no name");
       if (body.find(name)) {
-        problem("duplicate-input", where(), fmt::format("two inputs are called {}", quoted(name)));
+        problem("duplicate-input", where(), fmt::format("two inputs are called {}", quote(name)));
         name = body.fresh_name(name);
       }
       body.add_input(name);

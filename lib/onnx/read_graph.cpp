@@ -72,7 +72,7 @@ Declaration Reader::read_declaration(Range range) {
       continue;
     }
     if (fields->number == 2) {
-      const auto where = [&] { return "value " + quoted(declaration.name); };
+      const auto where = [&] { return "value " + quote(declaration.name); };
       collect(
           "bad-type", [] { return ""; },
           [&] {
@@ -91,12 +91,12 @@ void Reader::read_input(ir::Graph& graph, Range range, bool main) {
   Declaration input = read_declaration(range);
   if (input.name.empty()) bad_input("a graph input has no name");
   if (graph.find(input.name)) {
-    problem("duplicate-input", "", fmt::format("two graph inputs are called {}", quoted(input.name)));
+    problem("duplicate-input", "", fmt::format("two graph inputs are called {}", quote(input.name)));
     return;
   }
   const bool untyped = input.type.kind == ir::Type::Kind::unknown ||
                        (input.type.is_tensor() && input.type.element == ir::ElementType::undefined);
-  if (main && untyped) problem("untyped-input", "", fmt::format("graph input {} has no type", quoted(input.name)));
+  if (main && untyped) problem("untyped-input", "", fmt::format("graph input {} has no type", quote(input.name)));
   ir::Value* value = graph.add_input(std::move(input.name), std::move(input.type));
   GraphAccess::declare(*value, std::move(input.wire), -1);
 }
@@ -106,10 +106,10 @@ void Reader::check_initializer_name(ir::Graph& graph, std::string& name) {
   const ir::Value* value = graph.find(name);
   if (!value) return;
   if (value->initializer() || value->sparse_initializer()) {
-    problem("duplicate-initializer", "", fmt::format("two initializers are called {}", quoted(name)));
+    problem("duplicate-initializer", "", fmt::format("two initializers are called {}", quote(name)));
   } else if (graph.parent_node()) {
     problem("initializer-of-body-input", describe(*graph.parent_node()),
-            fmt::format("input {} of its subgraph is an initializer, too", quoted(name)));
+            fmt::format("input {} of its subgraph is an initializer, too", quote(name)));
   } else {
     return;
   }
@@ -168,7 +168,7 @@ void Reader::read_sparse_initializer(ir::Graph& graph, Range range) {
   }
   std::string name;
   bool done = false;
-  const auto where = [&] { return "sparse initializer" + (name.empty() ? "" : ' ' + quoted(name)); };
+  const auto where = [&] { return "sparse initializer" + (name.empty() ? "" : ' ' + quote(name)); };
   const auto read_parts = [&] {
     if (values.empty() || indices.empty()) bad_input("it has no {}", values.empty() ? "values" : "indices");
     std::optional<NamedTensor> read = tensors_.read(values, false);
@@ -202,7 +202,7 @@ void Reader::check_import(const ir::Node& node) {
   if (imports_->empty() && !in_function_ && node.domain().empty()) return;  // IR versions 1 and 2
   problem("missing-opset", describe(node),
           node.domain().empty() ? std::string("the ai.onnx domain is not imported")
-                                : fmt::format("domain {} is not imported", quoted(node.domain())));
+                                : fmt::format("domain {} is not imported", quote(node.domain())));
 }
 
 void Reader::read_output(ir::Node& node, std::string name, const std::function<std::string()>& where) {
@@ -211,7 +211,7 @@ void Reader::read_output(ir::Node& node, std::string name, const std::function<s
   if (const ir::Value* other = graph.find(name)) {
     const ir::Node* producer = other->producer();
     problem("duplicate-output", where(),
-            fmt::format("output {} has the name of {}", quoted(name),
+            fmt::format("output {} has the name of {}", quote(name),
                         producer                  ? "an output of " + describe(*producer)
                         : other->is_graph_input() ? "a graph input"
                                                   : "an initializer"));
@@ -301,7 +301,7 @@ void Reader::read_attributes(ir::Node& node, std::span<const Range> ranges, int 
     std::unordered_set<std::string_view> seen;
     for (const ir::Attribute& attribute : node.attributes()) {
       if (node.attributes().size() > 1 && !seen.insert(attribute.name).second) {
-        bad_input("attribute {} is given twice", quoted(attribute.name));
+        bad_input("attribute {} is given twice", quote(attribute.name));
       }
     }
   };
@@ -385,7 +385,7 @@ ir::Attribute Reader::read_attribute(ir::Node* node, Range range, int depth) {
       // An empty packed field is no field at all.
       if ((found == floats || found == ints) && field.type == wire::Type::bytes && field.payload.size() == 0) continue;
       if (parts.held != none && parts.held != found) {
-        bad_input("attribute {} holds several values: {} and {}", quoted(attribute.name), type_names[parts.held],
+        bad_input("attribute {} holds several values: {} and {}", quote(attribute.name), type_names[parts.held],
                   type_names[found]);
       }
       const bool last_wins = found <= string || found == sparse_tensor || found == type_proto;
@@ -412,7 +412,7 @@ ir::Attribute Reader::read_attribute(ir::Node* node, Range range, int depth) {
     }
   }
   if (has_reference && attribute.reference.empty()) wire::put_bytes(attribute.rest, 21, "");
-  const auto where = [&] { return "attribute " + quoted(attribute.name); };
+  const auto where = [&] { return "attribute " + quote(attribute.name); };
   in_context(where, [&] {
     check_attribute(attribute, parts);
     if (!attribute.reference.empty()) return;
@@ -436,8 +436,8 @@ void Reader::check_attribute(ir::Attribute& attribute, AttributeParts& parts) {
     bad_input("it is of type {}, and holds {}", type_names[type], type_names[parts.held]);
   }
   if (!attribute.reference.empty()) {
-    if (!in_function_) bad_input("it refers to {} of a function, and is not in one", quoted(attribute.reference));
-    if (parts.held != none) bad_input("it both refers to {} and holds a value", quoted(attribute.reference));
+    if (!in_function_) bad_input("it refers to {} of a function, and is not in one", quote(attribute.reference));
+    if (parts.held != none) bad_input("it both refers to {} and holds a value", quote(attribute.reference));
     attribute.reference_type = parts.has_type ? type : -1;
     return;
   }

@@ -210,7 +210,7 @@ void check_equation(const ir::Node& node) {
     if (letter || c == ',' || c == ' ') continue;
     if (ellipsis || operands.substr(i, 3) != "...") {
       bad_input("node {} (Einsum): {} is no equation of letters, commas, an ellipsis for each operand and '->'",
-                quoted(node.name()), quoted(equation));
+                quote(node.name()), quote(equation));
     }
     ellipsis = true;
     i += 2;
@@ -311,7 +311,7 @@ std::vector<ir::Type> NodeInference::run() {
   } catch (const std::exception& error) {
     // Much of inference fails where the type of an input is not known; that says nothing about the node.
     if (!all_known) return result;
-    bad_input("node {} ({}): {}", quoted(node_.name()), node_.op_type(), error.what());
+    bad_input("node {} ({}): {}", quote(node_.name()), node_.op_type(), error.what());
   }
   for (std::size_t i = 0; i < result.size(); ++i) result[i] = to_type(context.allOutputTypes_[i]);
   return result;

@@ -62,7 +62,7 @@ class Checker {
   template <typename... Args>
   void report(const char* rule, bool error, const ir::Node* node, fmt::format_string<Args...> format, Args&&... args) {
     std::string where;
-    if (function_) where = "function " + quoted(function_->name);
+    if (function_) where = "function " + quote(function_->name);
     if (node) where += (where.empty() ? "" : ": ") + describe(*node);
     report_({rule, error, std::move(where), fmt::format(format, std::forward<Args>(args)...)});
   }
@@ -226,7 +226,7 @@ class Checker {
       for (const ir::Attribute& each : function_->attribute_defaults) found |= each.name == attribute.reference;
       if (!found) {
         wrong("unknown-reference", &node, "attribute {} refers to {}, which the function does not have",
-              quoted(attribute.name), quoted(attribute.reference));
+              quote(attribute.name), quote(attribute.reference));
       }
     }
   }
@@ -241,7 +241,7 @@ class Checker {
             node.output_count(), callee.body->inputs().size(), callee.body->outputs().size());
     }
     for (const std::string& name : callee.attributes) {
-      if (!node.has_attribute(name)) wrong("missing-attribute", &node, "the function needs attribute {}", quoted(name));
+      if (!node.has_attribute(name)) wrong("missing-attribute", &node, "the function needs attribute {}", quote(name));
     }
   }
 
@@ -270,7 +270,7 @@ class Checker {
           function_ = step.function;
           if (of_callee.open) {
             return wrong("recursive-function", nullptr,
-                         "it calls {}, and that calls it, perhaps through others: no end", quoted(callee->name));
+                         "it calls {}, and that calls it, perhaps through others: no end", quote(callee->name));
           }
           if (!of_callee.done) {
             of_callee.open = true;
@@ -316,7 +316,7 @@ void check_structure(const ir::Model& model, const Report& report) { Checker(mod
 
 std::string describe(std::string_view name, std::string_view domain, std::string_view op_type) {
   std::string text = "node";
-  if (!name.empty()) text += ' ' + quoted(name);
+  if (!name.empty()) text += ' ' + quote(name);
   if (!op_type.empty()) {
     text += fmt::format(" ({}{}{})", printable(domain), domain.empty() ? "" : ".", printable(op_type));
   }

@@ -303,7 +303,7 @@ std::uint64_t to_number(const std::string& key, const std::string& text) {
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || stop != end || text.empty() ||
       value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-    bad_input("external data: {} {} is not a whole number of bytes", key, quoted(text));
+    bad_input("external data: {} {} is not a whole number of bytes", key, quote(text));
   }
   return value;
 }
@@ -327,7 +327,7 @@ std::string sha1(const File& file) {
 // Paths that mean something else on another system, or to some library, are refused everywhere.
 void check_location(const std::string& location) {
   const auto refuse = [&](const char* why) {
-    bad_input("external data: location {} {}; it must be a file below the model's folder", quoted(location), why);
+    bad_input("external data: location {} {}; it must be a file below the model's folder", quote(location), why);
   };
   if (location.empty()) refuse("is empty");
   if (location.find('\0') != std::string::npos) refuse("holds a zero byte");
@@ -358,7 +358,7 @@ ExternalFiles::Opened& ExternalFiles::open(const std::string& location) {
     usage_error(
         "the model keeps weights in the file {} beside it, and comes without a folder: name the folder with "
         "--external-root DIR",
-        quoted(location));
+        quote(location));
   }
   return files_[location] = Opened{File::open_below(folder_, location, model_), {}};
 }
@@ -370,7 +370,7 @@ ir::Tensor ExternalFiles::tensor(ElementType type, ir::Dims dims,
   std::string checksum;
   std::vector<std::string_view> seen;
   for (const auto& [key, value] : entries) {
-    if (std::find(seen.begin(), seen.end(), key) != seen.end()) bad_input("external data: {} given twice", quoted(key));
+    if (std::find(seen.begin(), seen.end(), key) != seen.end()) bad_input("external data: {} given twice", quote(key));
     seen.push_back(key);
     if (key == "location") {
       where->location = value;
@@ -383,7 +383,7 @@ ir::Tensor ExternalFiles::tensor(ElementType type, ir::Dims dims,
       where->others.emplace_back(key, value);
       if (key == "checksum") checksum = value;
     } else {
-      bad_input("external data: unknown key {}; known are location, offset, length and checksum", quoted(key));
+      bad_input("external data: unknown key {}; known are location, offset, length and checksum", quote(key));
     }
   }
   where->has_offset = offset.has_value();
@@ -400,11 +400,11 @@ ir::Tensor ExternalFiles::tensor(ElementType type, ir::Dims dims,
   const std::uint64_t size = opened.file->size();
   if (begin > size || size - begin < needed) {
     bad_input("external data: {} bytes at {} are not in {}, which has {}: is it the file that belongs to this model?",
-              needed, begin, quoted(where->location), size);
+              needed, begin, quote(where->location), size);
   }
   if (!checksum.empty() && opened.ranges.empty()) {
     if (const std::string found = sha1(*opened.file); found != checksum) {
-      bad_input("external data: the checksum of {} is {}, not {}", quoted(where->location), found, quoted(checksum));
+      bad_input("external data: the checksum of {} is {}, not {}", quote(where->location), found, quote(checksum));
     }
   }
   opened.ranges.push_back({begin, begin + needed});
@@ -430,20 +430,20 @@ void ExternalFiles::check() const {
       const bool same = i > 0 && ranges[i - 1].begin == range.begin && ranges[i - 1].end == range.end;
       if (!same && range.begin < end) {
         bad_input("external data: bytes {} to {} of {} belong to more than one tensor, and not as a whole", range.begin,
-                  std::min(end, range.end), quoted(location));
+                  std::min(end, range.end), quote(location));
       }
       end = std::max(end, range.end);
     }
     if (total > free_bytes && (total - free_bytes) / most_shared > opened.file->size()) {
       bad_input("external data: {} tensors share the {} bytes of {}, {} bytes in all", ranges.size(),
-                opened.file->size(), quoted(location), total);
+                opened.file->size(), quote(location), total);
     }
   }
 }
 
 std::optional<NamedTensor> TensorReader::read(std::span<const Range> ranges, bool keep_name) {
   Parts parts = read_parts(source, ranges, keep_name);
-  const auto where = [&] { return parts.name.empty() ? std::string("tensor") : "tensor " + quoted(parts.name); };
+  const auto where = [&] { return parts.name.empty() ? std::string("tensor") : "tensor " + quote(parts.name); };
   return in_context(where, [&]() -> std::optional<NamedTensor> {
     if (!parts.has_type || parts.data_type == 0) bad_input("no element type");
     if (parts.data_type == 27 || parts.data_type == 28) return std::nullopt;

@@ -72,7 +72,7 @@ void fill_with_zeros(::onnx::GraphProto& graph) {
     const auto count = element_count(*dims);
     const auto bytes = count ? ir::byte_size(type, static_cast<std::uint64_t>(*count)) : std::nullopt;
     if (!bytes || *bytes > kMostZeros - total) {
-      bad_input("constant {} has no value, and zeros for its shape would take too much memory", quoted(value.name()));
+      bad_input("constant {} has no value, and zeros for its shape would take too much memory", quote(value.name()));
     }
     total += *bytes;
     require_memory(*bytes, "constants without a value");

@@ -26,7 +26,7 @@ void check_ir_version(std::int64_t version) {
 
 void check_opset_version(const std::string& domain, std::int64_t version) {
   const std::int64_t newest = latest_opset(domain);
-  const std::string shown = domain.empty() ? "ai.onnx" : quoted(domain);
+  const std::string shown = domain.empty() ? "ai.onnx" : quote(domain);
   if (version < 1 || version > INT32_MAX)
     bad_input("domain {} is imported in version {}, which can't be", shown, version);
   if (newest == 0 || version <= newest) return;

@@ -33,7 +33,7 @@ bool is_ascii(std::string_view text) {
 
 void require_utf8(std::string_view bytes, const Field& field) {
   if (!is_ascii(bytes) && !is_utf8(bytes)) {
-    bad_input("field {} at byte {} is text, but not UTF-8: {}", field.info->name, field.whole.begin, quoted(bytes));
+    bad_input("field {} at byte {} is text, but not UTF-8: {}", field.info->name, field.whole.begin, quote(bytes));
   }
 }
 

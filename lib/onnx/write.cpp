@@ -126,7 +126,7 @@ class Planner {
       usage_error(
           "{} can't be the name of the file for external data: it must be a plain file name, since the file lies "
           "beside the model",
-          quoted(name));
+          quote(name));
     }
     return name;
   }

@@ -243,7 +243,7 @@ void remove_channels(ir::Model& model, const std::vector<Layer>& layers, const P
     std::string reasons;
     for (const LayerResult& result : described) {
       if (reasons.size() > 300) break;
-      reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", quoted(result.node),
+      reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", quote(result.node),
                              result.skipped.empty() ? "too few channels" : result.skipped);
     }
     unsupported("no channel can be removed at this sparsity: {}",

@@ -13,7 +13,7 @@ std::optional<std::regex> compile(const std::string& text, const char* option) {
   try {
     return std::regex(text, std::regex::ECMAScript | std::regex::optimize);
   } catch (const std::regex_error& error) {
-    usage_error("--{} {} is not a regular expression: {}", option, quoted(text), error.what());
+    usage_error("--{} {} is not a regular expression: {}", option, quote(text), error.what());
   }
 }
 
@@ -78,7 +78,7 @@ std::vector<Layer> find_layers(ir::Model& model, const PruneOptions& options, st
       results.push_back(std::move(result));
     }
   });
-  if (include && !selected) usage_error("--include {} matches no layer of this model", quoted(options.include));
+  if (include && !selected) usage_error("--include {} matches no layer of this model", quote(options.include));
   return layers;
 }
 

@@ -20,7 +20,7 @@ void parse_structure(std::string_view text, PruneOptions& options) {
     const auto n = parts.size() == 2 ? parse_int64(parts[0]) : std::nullopt;
     const auto m = parts.size() == 2 ? parse_int64(parts[1]) : std::nullopt;
     if (!n || !m || *n < 1 || *m <= *n || *m > 64) {
-      usage_error("--structure {} is none of unstructured, channel, N:M such as 2:4", quoted(text));
+      usage_error("--structure {} is none of unstructured, channel, N:M such as 2:4", quote(text));
     }
     options.structure = Structure::n_of_m;
     options.n = static_cast<int>(*n);
@@ -39,7 +39,7 @@ PruneResult prune(ir::Model& model, const PruneOptions& options, Observer& obser
     std::string reasons;
     for (const LayerResult& layer : result.layers) {
       if (reasons.size() > 300) break;
-      reasons += fmt::format("; {}: {}", quoted(layer.node), layer.skipped);
+      reasons += fmt::format("; {}: {}", quote(layer.node), layer.skipped);
     }
     unsupported("there is no layer to prune: {}{}", wanted, reasons);
   };

@@ -46,7 +46,7 @@ std::unordered_map<std::string, Extent> calibrate(const ir::Model& model, const 
   const auto see = [&](std::string_view name, const ir::Tensor& tensor) {
     const Extent seen = extent_of(tensor.data<float>().data(), tensor.element_count());
     if (std::isnan(seen.max)) {
-      bad_input("value {} is not finite for some of the calibration data: its range can't be told", quoted(name));
+      bad_input("value {} is not finite for some of the calibration data: its range can't be told", quote(name));
     }
     Extent& extent = extents[std::string(name)];
     extent.min = std::min(extent.min, seen.min);

@@ -27,7 +27,7 @@ std::optional<std::regex> compile(const std::string& text, const char* option) {
   try {
     return std::regex(text, std::regex::ECMAScript);
   } catch (const std::regex_error& error) {
-    usage_error("--{} {} is not a regular expression: {}", option, quoted(text), error.what());
+    usage_error("--{} {} is not a regular expression: {}", option, quote(text), error.what());
   }
 }
 
@@ -181,7 +181,7 @@ std::vector<ir::Node*> select_nodes(ir::Model& model, const QuantizeOptions& opt
   const auto exclude = compile(options.exclude, "exclude");
   for (const std::string& op : options.operators) {
     if (op != "Conv" && op != "Gemm" && op != "MatMul") {
-      usage_error("--operators {}: integer kernels exist for Conv, Gemm and MatMul", quoted(op));
+      usage_error("--operators {}: integer kernels exist for Conv, Gemm and MatMul", quote(op));
     }
   }
   const bool dynamic = options.mode == Mode::dynamic;
@@ -213,7 +213,7 @@ std::vector<ir::Node*> select_nodes(ir::Model& model, const QuantizeOptions& opt
     std::string reasons;
     for (const NodeDecision& decision : decisions) {
       if (reasons.size() > 300) break;
-      reasons += fmt::format("; {} ({}): {}", quoted(decision.node), decision.op_type, decision.kernel_or_reason);
+      reasons += fmt::format("; {} ({}): {}", quote(decision.node), decision.op_type, decision.kernel_or_reason);
     }
     unsupported("there is nothing to quantize: no Conv, Gemm or MatMul with constant float weights{}", reasons);
   }

@@ -37,7 +37,7 @@ void check_scales(ir::Model& model) {
         if (value > 0 && std::isfinite(value)) continue;
         bad_input(
             "node {} ({}): a scale is {}, and scales are positive numbers; make the model anew from its float one",
-            quoted(node.name()), node.op_type(), value);
+            quote(node.name()), node.op_type(), value);
       }
     }
   });

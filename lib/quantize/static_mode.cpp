@@ -161,7 +161,7 @@ void write_static(ir::Model& model, const Placement& placement, const std::unord
       continue;
     }
     const auto found = extents.find(name);
-    if (found == extents.end()) fail(ErrorKind::internal, "value {} was not calibrated", quoted(name));
+    if (found == extents.end()) fail(ErrorKind::internal, "value {} was not calibrated", quote(name));
     const Parameters parameters = uint8_parameters(found->second.min, found->second.max);
     writer.pair(*value, parameters, nullptr, nullptr);
     result.ranges.push_back({name, found->second.min, found->second.max, parameters.scale, parameters.zero_point});

@@ -38,7 +38,7 @@ class Runner {
     if (names.empty()) bad_input("the model has no outputs");
     if (options.output.empty()) return;
     const auto found = std::find(names.begin(), names.end(), options.output);
-    if (found == names.end()) usage_error("--output: the model has no output {}", quoted(options.output));
+    if (found == names.end()) usage_error("--output: the model has no output {}", quote(options.output));
     answer_ = static_cast<std::size_t>(found - names.begin());
   }
 
@@ -83,7 +83,7 @@ ir::Tensor first_rows(const ir::Tensor& tensor, std::int64_t count) {
 
 const ir::Tensor& tensor_of(const ir::Datum& datum, const std::string& name) {
   const ir::Tensor* tensor = datum.tensor();
-  if (!tensor) unsupported("output {} is no tensor: choose another with --output", quoted(name));
+  if (!tensor) unsupported("output {} is no tensor: choose another with --output", quote(name));
   return *tensor;
 }
 

@@ -15,7 +15,7 @@ namespace hone::report {
 AppendFile::AppendFile(std::string path, bool must_be_new) : path_(std::move(path)) {
   constexpr mode_t by_umask = 0666;
   descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | (must_be_new ? O_EXCL : 0), by_umask);
-  if (descriptor_ < 0) io_error(errno, "opening {}", quoted(path_));
+  if (descriptor_ < 0) io_error(errno, "opening {}", quote(path_));
   struct stat status {};
   regular_ = ::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode);
 }
@@ -26,7 +26,7 @@ void AppendFile::append(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) io_error(errno, "writing {}", quoted(path_));
+    if (count < 0) io_error(errno, "writing {}", quote(path_));
     bytes.remove_prefix(static_cast<std::size_t>(count));
   }
 }
@@ -38,7 +38,7 @@ std::string AppendFile::read() {
   for (;;) {
     const ssize_t count = ::pread(descriptor_, window, sizeof window, static_cast<off_t>(contents.size()));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) io_error(errno, "reading {}", quoted(path_));
+    if (count < 0) io_error(errno, "reading {}", quote(path_));
     if (count == 0) return contents;
     contents.append(window, static_cast<std::size_t>(count));
   }
@@ -46,7 +46,7 @@ std::string AppendFile::read() {
 
 void AppendFile::truncate(std::uint64_t size) {
   if (regular_ && ::ftruncate(descriptor_, static_cast<off_t>(size)) != 0)
-    io_error(errno, "shortening {}", quoted(path_));
+    io_error(errno, "shortening {}", quote(path_));
 }
 
 }  // namespace hone::report

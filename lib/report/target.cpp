@@ -22,7 +22,7 @@ Target parse_target(std::string_view text) {
     target = {form, std::string(text.substr(equals + 1))};
     named = true;
   }
-  if (target.path.empty()) usage_error("--report {} names no file: give FILE or FORM=FILE", quoted(text));
+  if (target.path.empty()) usage_error("--report {} names no file: give FILE or FORM=FILE", quote(text));
   if (!named && target.path.ends_with(".xml")) target.form = Form::junit;
   if (!named && target.path.ends_with(".md")) target.form = Form::markdown;
   return target;

@@ -89,7 +89,7 @@ EventWriter::EventWriter(const std::string& folder, EventOptions options) : stat
   state_->clock = options.clock ? std::move(options.clock) : system_time;
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) fail(ErrorKind::io, "making the folder {}: {}", hone::quoted(folder), error.message());
+  if (error) fail(ErrorKind::io, "making the folder {}: {}", hone::quote(folder), error.message());
   const std::string suffix = options.suffix.empty() ? unique_suffix() : options.suffix;
   const auto seconds = static_cast<std::int64_t>(state_->clock());
   state_->file.emplace(fmt::format("{}/events.out.tfevents.{:010d}.{}", folder, seconds, suffix), true);

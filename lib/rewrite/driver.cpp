@@ -19,7 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 std::string describe(std::string_view rule, const ir::Node& node) {
-  return std::string(rule) + " at node " + quoted(node.name()) + " (" + node.op_type() + ")";
+  return std::string(rule) + " at node " + quote(node.name()) + " (" + node.op_type() + ")";
 }
 
 // Recurrent nodes often give their last state only.

@@ -30,7 +30,7 @@ std::vector<const Pass*> parse_pipeline(std::string_view text, std::span<const P
       std::vector<std::string> names;
       for (const Pass& pass : list) names.emplace_back(pass.name);
       const std::string near = nearest(name, names);
-      usage_error("there is no pass {}{}; see `hone passes`", quoted(name),
+      usage_error("there is no pass {}{}; see `hone passes`", quote(name),
                   near.empty() ? "" : fmt::format(", did you mean '{}'?", near));
     }
     pipeline.push_back(&*found);

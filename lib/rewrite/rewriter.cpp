@@ -153,7 +153,7 @@ Status Rewriter::replace(ir::Node& node, ir::Value& value) {
   old.graph().replace_all_uses(old, value, false);
   ir::Node& identity = add("Identity", {&value}, {}, node, &node);
   if (!replace_value(old, *identity.output(0))) {
-    fail(ErrorKind::internal, "rewriting node {}: its output can't be renamed", quoted(node.name()));
+    fail(ErrorKind::internal, "rewriting node {}: its output can't be renamed", quote(node.name()));
   }
   for (ir::Node* user : users) touched(*user);
   erase(node);
@@ -166,7 +166,7 @@ Status Rewriter::replace_with(ir::Node& node, ir::Node& replacement) {
     if (!old || !old->has_uses()) continue;
     ir::Value* value = replacement.output(i);
     if (!value || !replace_value(*old, *value)) {
-      fail(ErrorKind::internal, "rewriting node {}: output {} has no replacement", quoted(node.name()), i);
+      fail(ErrorKind::internal, "rewriting node {}: output {} has no replacement", quote(node.name()), i);
     }
   }
   erase(node);

@@ -195,7 +195,7 @@ struct Inference::State {
         better.shape = std::move(*refined);
       } else if (value.is_graph_output() || value.is_declared()) {
         if (observer) {
-          observer->message(Level::warning, "value " + quoted(value.name()) + " is declared as " + ir::text(known) +
+          observer->message(Level::warning, "value " + quote(value.name()) + " is declared as " + ir::text(known) +
                                                 " where its node gives " + ir::text(inferred));
         }
         // The node is what runs; the declaration can't be right.
@@ -401,7 +401,7 @@ void set_input_shape(ir::Model& model, std::string_view input, const Shape& shap
   for (ir::Value* value : model.graph->inputs()) {
     if (value->name() != input) continue;
     if (value->shape() && value->shape()->size() != shape.size()) {
-      usage_error("input {} has {} dimensions, the shape given has {}", quoted(input), value->shape()->size(),
+      usage_error("input {} has {} dimensions, the shape given has {}", quote(input), value->shape()->size(),
                   shape.size());
     }
     ir::Type type = value->type();
@@ -411,7 +411,7 @@ void set_input_shape(ir::Model& model, std::string_view input, const Shape& shap
     drop_stale_types(model);
     return;
   }
-  usage_error("the model has no input {}", quoted(input));
+  usage_error("the model has no input {}", quote(input));
 }
 
 void set_symbol(ir::Model& model, std::string_view symbol, std::int64_t number) {
@@ -433,7 +433,7 @@ void set_symbol(ir::Model& model, std::string_view symbol, std::int64_t number) 
     value->set_type(std::move(type));
     value->declare();
   }
-  if (!found) usage_error("no input of the model has a dimension {}", quoted(symbol));
+  if (!found) usage_error("no input of the model has a dimension {}", quote(symbol));
   drop_stale_types(model);
 }
 

@@ -99,7 +99,7 @@ const char* kind_name(ErrorKind kind) {
 
 std::string errno_text(int code) { return std::generic_category().message(code); }
 
-std::string quoted(std::string_view name) {
+std::string quote(std::string_view name) {
   std::string out = "'";
   std::size_t characters = 0;
   for (std::size_t at = 0; at < name.size(); ++characters) {

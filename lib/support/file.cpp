@@ -152,7 +152,7 @@ std::shared_ptr<const File> regular_file(Descriptor descriptor, const struct sta
 }
 
 std::shared_ptr<const File> File::open(const std::string& path) {
-  if (path.find('\0') != std::string::npos) fail(ErrorKind::io, "opening {}: no file name holds a NUL", quoted(path));
+  if (path.find('\0') != std::string::npos) fail(ErrorKind::io, "opening {}: no file name holds a NUL", quote(path));
   struct stat status {};
   Descriptor file = open_regular(AT_FDCWD, path.c_str(), 0, path, status);
   return regular_file(std::move(file), status, path);

@@ -80,7 +80,7 @@ std::shared_ptr<const File> open_without_links(const std::string& folder, const 
 std::shared_ptr<const File> File::open_below(const std::string& directory, const std::string& relative,
                                              const std::string& model_path) {
   if (const char* reason = objection(relative)) {
-    bad_input("external data {}: the location {}; it must be a path below the folder of the model", quoted(relative),
+    bad_input("external data {}: the location {}; it must be a path below the folder of the model", quote(relative),
               reason);
   }
   const std::string folder = directory.empty() ? "." : directory;
@@ -105,7 +105,7 @@ std::shared_ptr<const File> File::open_below(const std::string& directory, const
   if (real == real_folder) fail(ErrorKind::io, "{} is not a file but a folder", printable(path));
   bad_input(
       "external data {} is a link to {}, outside of {}; if it is to be trusted, allow its folder with --external-root",
-      quoted(relative), quoted(real), quoted(real_folder));
+      quote(relative), quote(real), quote(real_folder));
 }
 
 }  // namespace hone

@@ -187,7 +187,7 @@ void Output::write(const FileSlice& slice) {
 
 std::unique_ptr<Output> Output::to_path(const std::string& path) {
   if (path.empty()) usage_error("the output path is empty");
-  if (path.find('\0') != std::string::npos) usage_error("{}: no file name holds a NUL", quoted(path));
+  if (path.find('\0') != std::string::npos) usage_error("{}: no file name holds a NUL", quote(path));
   if (const int number = descriptor_of(path); number >= 0)
     return to_descriptor(number, path == "-" ? "standard output" : path);
 

@@ -301,7 +301,7 @@ class Attempt {
   bool repeat(const ir::Node& node, ir::Node& own, std::size_t index, std::size_t axis) {
     const ir::Value* value = node.input(index);
     if (!value->shape() || axis >= value->shape()->size() || !((*value->shape())[axis].number() == size_)) {
-      refuse(node, fmt::format("input {} has no dimension for the batch", quoted(value->name())));
+      refuse(node, fmt::format("input {} has no dimension for the batch", quote(value->name())));
     }
     ir::Value* one = own.input(index);
     if (size_ > 1) one = &first_row(node, *one, axis);
@@ -318,7 +318,7 @@ class Attempt {
   // A constant of one row for a batch of several, where all rows are equal.
   ir::Value& first_row(const ir::Node& node, ir::Value& value, std::size_t axis) {
     const ir::Tensor* tensor = ir::constant(&value);
-    if (!tensor) refuse(node, fmt::format("input {} has the batch in it and is no constant", quoted(value.name())));
+    if (!tensor) refuse(node, fmt::format("input {} has the batch in it and is no constant", quote(value.name())));
     const ir::Tensor loaded = tensor->loaded();
     if (loaded.is_string() || ir::bit_width(loaded.type()) % 8 != 0) refuse(node, "constants of this type are not cut");
     std::size_t outer = 1, inner = ir::bit_width(loaded.type()) / 8;
@@ -333,8 +333,7 @@ class Attempt {
       for (std::size_t r = 1; r < rows; ++r) {
         const auto other = loaded.bytes().subspan((o * rows + r) * inner, inner);
         if (!std::equal(first.begin(), first.end(), other.begin())) {
-          refuse(node,
-                 fmt::format("constant {} has different values for the samples of a batch", quoted(value.name())));
+          refuse(node, fmt::format("constant {} has different values for the samples of a batch", quote(value.name())));
         }
       }
       std::copy(first.begin(), first.end(), row.mutable_bytes().begin() + static_cast<std::ptrdiff_t>(o * inner));
@@ -583,12 +582,12 @@ std::string compare_runs(const ir::Model& original, std::int64_t size, const ir:
           if (place) {
             const std::int64_t per_sample = tensor->dims().at(place->axis) / count;
             if (per_sample * count != tensor->dims()[place->axis])
-              return fmt::format("output {} has no batch", quoted(name));
+              return fmt::format("output {} has no batch", quote(name));
             part = take(*tensor, place->axis, per_sample, windows[w]);
           }
           if (const auto difference = rewrite::compare(name, expected[w][o], part, options.tolerance)) {
             return fmt::format("with a batch of {} output {} differs from the original's, sample by sample: {}", count,
-                               quoted(name), difference->detail);
+                               quote(name), difference->detail);
           }
         }
       }
@@ -613,7 +612,7 @@ std::optional<std::int64_t> fixed_batch(const ir::Model& model) {
   for (const ir::Value* input : model.graph->inputs()) {
     if (input->initializer()) continue;
     if (!input->type().is_tensor() || !input->shape() || input->shape()->empty()) {
-      usage_error("--batch: input {} has no first dimension; name the inputs with --shape", quoted(input->name()));
+      usage_error("--batch: input {} has no first dimension; name the inputs with --shape", quote(input->name()));
     }
     const Dimension& dim = (*input->shape())[0];
     if (!dim.number()) {
@@ -622,7 +621,7 @@ std::optional<std::int64_t> fixed_batch(const ir::Model& model) {
       usage_error(
           "--batch: the first dimension of input {} is {}, that of {} is {}, so they are not both the batch; name "
           "the inputs with --shape",
-          quoted(first), *size, quoted(input->name()), *dim.number());
+          quote(first), *size, quote(input->name()), *dim.number());
     } else {
       size = *dim.number();
       first = input->name();
@@ -631,7 +630,7 @@ std::optional<std::int64_t> fixed_batch(const ir::Model& model) {
   if (size && symbolic) {
     usage_error(
         "--batch: the first dimension of input {} is fixed and that of others is not; name the inputs with --shape",
-        quoted(first));
+        quote(first));
   }
   return size;
 }

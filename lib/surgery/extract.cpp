@@ -28,7 +28,7 @@ class Types {
     const ir::Value* inferred = copy_.graph->find(value.name());
     const ir::Type type = inferred ? inferred->type() : value.type();
     if (type.kind == ir::Type::Kind::unknown) {
-      unsupported("the type of tensor {} is not known, and inputs and outputs need one", quoted(value.name()));
+      unsupported("the type of tensor {} is not known, and inputs and outputs need one", quote(value.name()));
     }
     return type;
   }
@@ -73,7 +73,7 @@ std::vector<ir::Value*> resolve(const ir::Graph& graph, const std::vector<std::s
   for (const std::string& name : names) {
     ir::Value& value = find_tensor(graph, name, what);
     if (std::find(values.begin(), values.end(), &value) != values.end()) {
-      usage_error("{} {} is named twice", what, quoted(name));
+      usage_error("{} {} is named twice", what, quote(name));
     }
     values.push_back(&value);
   }
@@ -102,7 +102,7 @@ void extract(ir::Model& model, const std::vector<std::string>& inputs, const std
   const std::vector<ir::Value*> sources = resolve(graph, inputs, "input");
   for (const ir::Value* value : targets) {
     if (std::find(sources.begin(), sources.end(), value) != sources.end()) {
-      usage_error("tensor {} is named as an input and as an output", quoted(value->name()));
+      usage_error("tensor {} is named as an input and as an output", quote(value->name()));
     }
   }
   const Reach needed = reach(graph, targets, {sources.begin(), sources.end()});
@@ -112,7 +112,7 @@ void extract(ir::Model& model, const std::vector<std::string>& inputs, const std
       if (!is_required_input(*input) || !needed.values.contains(input)) continue;
       if (std::find(sources.begin(), sources.end(), input) != sources.end()) continue;
       const ir::Node* node = needed.through.at(input);
-      missing += fmt::format("{}{}{}", missing.empty() ? "" : ", ", quoted(input->name()),
+      missing += fmt::format("{}{}{}", missing.empty() ? "" : ", ", quote(input->name()),
                              node ? ", which " + describe(*node) + " uses" : "");
     }
     if (!missing.empty()) {
@@ -125,7 +125,7 @@ void extract(ir::Model& model, const std::vector<std::string>& inputs, const std
       if (needed.values.contains(source)) continue;
       usage_error(
           "input {} is not needed: no output depends on it, or all of them only through other inputs; leave it out",
-          quoted(source->name()));
+          quote(source->name()));
     }
   }
 
@@ -148,7 +148,7 @@ Parts split(const ir::Model& model, const std::vector<std::string>& at) {
   const std::vector<ir::Value*> cut = resolve(graph, at, "tensor to split at");
   for (const ir::Value* value : cut) {
     if (!value->producer()) {
-      usage_error("tensor to split at {} is an {} of the model; name a result of a node", quoted(value->name()),
+      usage_error("tensor to split at {} is an {} of the model; name a result of a node", quote(value->name()),
                   value->is_graph_input() ? "input" : "initializer");
     }
   }
@@ -168,7 +168,7 @@ Parts split(const ir::Model& model, const std::vector<std::string>& at) {
 
   for (const ir::Value* value : cut) {
     if (constant.contains(value->producer())) {
-      usage_error("tensor to split at {} depends on no input of the model", quoted(value->name()));
+      usage_error("tensor to split at {} depends on no input of the model", quote(value->name()));
     }
   }
 
@@ -182,7 +182,7 @@ Parts split(const ir::Model& model, const std::vector<std::string>& at) {
     if (!in_first) rest.push_back(output);
   }
   if (rest.empty()) {
-    usage_error("nothing is left behind the split: every output of the model is before {}", quoted(at.back()));
+    usage_error("nothing is left behind the split: every output of the model is before {}", quote(at.back()));
   }
   const Reach behind = reach(graph, rest, stop);
   std::vector<std::string> bypass;
@@ -198,17 +198,17 @@ Parts split(const ir::Model& model, const std::vector<std::string>& at) {
   if (!bypass.empty()) {
     constexpr std::size_t kShown = 5;
     std::string names;
-    for (std::size_t i = 0; i < std::min(kShown, bypass.size()); ++i) names += (i ? ", " : "") + quoted(bypass[i]);
+    for (std::size_t i = 0; i < std::min(kShown, bypass.size()); ++i) names += (i ? ", " : "") + quote(bypass[i]);
     if (bypass.size() > kShown) names += fmt::format(" and {} more", bypass.size() - kShown);
     usage_error("{} {} not separate the model: what is behind also uses {}; split there as well, or elsewhere",
-                quoted(at.front()) + (at.size() > 1 ? " and the others" : ""), at.size() > 1 ? "do" : "does", names);
+                quote(at.front()) + (at.size() > 1 ? " and the others" : ""), at.size() > 1 ? "do" : "does", names);
   }
   std::vector<std::string> second_inputs = at;
   std::erase_if(second_inputs, [&](const std::string& name) { return !behind.values.contains(graph.find(name)); });
   for (const ir::Value* input : graph.inputs()) {
     if (behind.values.contains(input)) second_inputs.push_back(input->name());
   }
-  if (second_inputs.empty()) usage_error("what is behind {} does not use it", quoted(at.front()));
+  if (second_inputs.empty()) usage_error("what is behind {} does not use it", quote(at.front()));
 
   Parts parts{model.clone(), model.clone()};
   extract(parts.first, {}, first_outputs);

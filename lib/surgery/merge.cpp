@@ -54,7 +54,7 @@ void reconcile_opsets(ir::Model& first, const ir::Model& second) {
       unsupported(
           "the models import versions {} and {} of the operators {}, and {} is not known to be the same in both; "
           "convert one of them first (hone convert --opset {})",
-          has, import.version, quoted(domain), describe(*node), newer);
+          has, import.version, quote(domain), describe(*node), newer);
     }
     first.set_opset(import.domain, newer);
   }
@@ -117,7 +117,7 @@ void merge_functions(ir::Model& first, ir::Model& second) {
       unsupported(
           "function {} of domain {} calls functions that differ in the two models; inline functions first (hone "
           "convert --passes inline-functions)",
-          quoted(function->name), quoted(function->domain));
+          quote(function->name), quote(function->domain));
     }
   }
 }
@@ -130,7 +130,7 @@ Connections connect(const ir::Model& first, const ir::Model& second, const Merge
   Connections result;
   const auto add = [&](ir::Value& from, ir::Value& to) {
     for (const auto& [other, input] : result) {
-      if (input == &to) usage_error("input {} of the second model is fed twice", quoted(to.name()));
+      if (input == &to) usage_error("input {} of the second model is fed twice", quote(to.name()));
     }
     result.emplace_back(&from, &to);
   };
@@ -138,7 +138,7 @@ Connections connect(const ir::Model& first, const ir::Model& second, const Merge
     for (const auto& [from, to] : options.connections) {
       ir::Value& source = find_tensor(*first.graph, from, "tensor of the first model");
       ir::Value& input = find_tensor(*second.graph, to, "input of the second model");
-      if (!input.is_graph_input()) usage_error("tensor {} of the second model is no input of it", quoted(to));
+      if (!input.is_graph_input()) usage_error("tensor {} of the second model is no input of it", quote(to));
       add(source, input);
     }
     return result;
@@ -153,9 +153,9 @@ Connections connect(const ir::Model& first, const ir::Model& second, const Merge
   }
   if (feeds) return result;
   std::vector<std::string> outputs, inputs;
-  for (const ir::Value* value : first.graph->outputs()) outputs.push_back(quoted(value->name()));
+  for (const ir::Value* value : first.graph->outputs()) outputs.push_back(quote(value->name()));
   for (const ir::Value* value : second.graph->inputs()) {
-    if (!value->initializer()) inputs.push_back(quoted(value->name()));
+    if (!value->initializer()) inputs.push_back(quote(value->name()));
   }
   usage_error("no output of the first model ({}) has the name of an input of the second ({}); say which feeds which",
               join(outputs, ", "), join(inputs, ", "));
@@ -170,8 +170,8 @@ void check_types(const ir::Value& from, const ir::Value& to) {
     for (std::size_t i = 0; fits && i < a.shape->size(); ++i) fits = !provably_different((*a.shape)[i], (*b.shape)[i]);
   }
   if (!fits) {
-    usage_error("tensor {} of the first model is {}, input {} of the second is {}", quoted(from.name()), ir::text(a),
-                quoted(to.name()), ir::text(b));
+    usage_error("tensor {} of the first model is {}, input {} of the second is {}", quote(from.name()), ir::text(a),
+                quote(to.name()), ir::text(b));
   }
 }
 
@@ -303,7 +303,7 @@ MergeResult merge(ir::Model& first, const ir::Model& original, const MergeOption
   for (ir::Value* input : other.inputs()) {
     if (fed.contains(input)) continue;
     if (input->sparse_initializer()) {
-      unsupported("input {} of the second model has a sparse default value", quoted(input->name()));
+      unsupported("input {} of the second model has a sparse default value", quote(input->name()));
     }
     ir::Value* copy = graph.add_input(graph.fresh_name(input->name()), input->type());
     copy->adopt_declaration(*input);

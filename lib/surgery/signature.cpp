@@ -27,10 +27,10 @@ std::vector<std::size_t> order(std::span<ir::Value* const> present, const std::v
       if (std::find(result.begin(), result.end(), at) == result.end()) break;
     }
     if (at == known.size()) {
-      if (seen) usage_error("{} {} is named twice", what, quoted(name));
+      if (seen) usage_error("{} {} is named twice", what, quote(name));
       const std::string near = nearest(name, known);
-      usage_error("the model has no {} {}{}", what, quoted(name),
-                  near.empty() ? "" : fmt::format(", did you mean {}?", quoted(near)));
+      usage_error("the model has no {} {}{}", what, quote(name),
+                  near.empty() ? "" : fmt::format(", did you mean {}?", quote(near)));
     }
     result.push_back(at);
   }
@@ -49,19 +49,18 @@ void rename(ir::Model& model, const std::vector<std::pair<std::string, std::stri
   std::vector<std::pair<ir::Value*, std::string>> renames;
   for (const auto& [old_name, new_name] : names) {
     ir::Value& value = find_tensor(graph, old_name, "tensor to rename");
-    if (new_name.empty()) usage_error("tensor {} can't have an empty name", quoted(old_name));
-    if (!all.emplace(old_name, new_name).second) usage_error("tensor {} is renamed twice", quoted(old_name));
+    if (new_name.empty()) usage_error("tensor {} can't have an empty name", quote(old_name));
+    if (!all.emplace(old_name, new_name).second) usage_error("tensor {} is renamed twice", quote(old_name));
     if (const auto [other, fresh] = by_new.emplace(new_name, old_name); !fresh) {
-      usage_error("tensors {} and {} can't both be called {}", quoted(other->second), quoted(old_name),
-                  quoted(new_name));
+      usage_error("tensors {} and {} can't both be called {}", quote(other->second), quote(old_name), quote(new_name));
     }
     if (old_name != new_name) renames.emplace_back(&value, new_name);
   }
   for (const auto& [value, new_name] : renames) {
     const ir::Value* holder = graph.find(new_name);
     if (!holder || all.contains(new_name)) continue;
-    usage_error("tensor {} can't be called {}: {} has that name; rename that as well", quoted(value->name()),
-                quoted(new_name),
+    usage_error("tensor {} can't be called {}: {} has that name; rename that as well", quote(value->name()),
+                quote(new_name),
                 holder->producer()         ? "a result of " + describe(*holder->producer())
                 : holder->is_graph_input() ? std::string("an input")
                                            : std::string("an initializer"));

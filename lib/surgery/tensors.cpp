@@ -10,7 +10,7 @@
 
 namespace hone::surgery {
 
-std::string describe(const ir::Node& node) { return fmt::format("node {} ({})", quoted(node.name()), node.op_type()); }
+std::string describe(const ir::Node& node) { return fmt::format("node {} ({})", quote(node.name()), node.op_type()); }
 
 ir::Value& find_tensor(const ir::Graph& graph, std::string_view name, std::string_view what) {
   if (ir::Value* value = graph.find(name)) return *value;
@@ -19,14 +19,14 @@ ir::Value& find_tensor(const ir::Graph& graph, std::string_view name, std::strin
     if (inside.empty() && &inner != &graph && inner.find(name)) inside = describe(*inner.parent_node());
   });
   if (!inside.empty()) {
-    usage_error("{} {} is inside {}; only tensors of the main graph can be named", what, quoted(name), inside);
+    usage_error("{} {} is inside {}; only tensors of the main graph can be named", what, quote(name), inside);
   }
   std::vector<std::string> names;
   graph.for_each_value([&](const ir::Value& value) { names.push_back(value.name()); });
   std::sort(names.begin(), names.end());  // values come unordered
   const std::string near = nearest(name, names);
-  usage_error("{}: the model has no tensor {}{}", what, quoted(name),
-              near.empty() ? "" : fmt::format(", did you mean {}?", quoted(near)));
+  usage_error("{}: the model has no tensor {}{}", what, quote(name),
+              near.empty() ? "" : fmt::format(", did you mean {}?", quote(near)));
 }
 
 void for_each_source(const ir::Graph& graph, const ir::Node& node, const std::function<void(ir::Value&)>& f) {
@@ -46,7 +46,7 @@ void for_each_source(const ir::Graph& graph, const ir::Node& node, const std::fu
 
 ir::Value& move_to_input(ir::Graph& graph, ir::Value& value, const ir::Type& type) {
   if (value.is_graph_input() && value.sparse_initializer()) {
-    unsupported("input {} has a sparse default value", quoted(value.name()));
+    unsupported("input {} has a sparse default value", quote(value.name()));
   }
   ir::Value& input = *graph.add_input(graph.fresh_name(value.name()), type);
   graph.replace_all_uses(value, input, true);

@@ -139,10 +139,10 @@ class Trainer {
     if (options_.restore_best && !validates)
       usage_error("the best epoch is known from validation data or a validation split only");
     if (options_.monitor != "loss" && options_.monitor != "accuracy") {
-      usage_error("what is watched is loss or accuracy, not {}", hone::quoted(options_.monitor));
+      usage_error("what is watched is loss or accuracy, not {}", hone::quote(options_.monitor));
     }
     if (options_.keep_sparsity != "auto" && options_.keep_sparsity != "on" && options_.keep_sparsity != "off") {
-      usage_error("keeping sparsity is auto, on or off, not {}", hone::quoted(options_.keep_sparsity));
+      usage_error("keeping sparsity is auto, on or off, not {}", hone::quote(options_.keep_sparsity));
     }
     if (!(options_.average >= 0 && options_.average < 1))
       usage_error("the decay of an average is at least 0 and below 1");
@@ -170,7 +170,7 @@ class Trainer {
     for (const Weight& each : find_weights(start_)) matrices += each.role == Role::matrix ? 1 : 0;
     if (matrices == 0 || empty.size() < matrices) return;
     usage_error("all weights are zeros ({} first): choose how they begin with --init, as in --init he",
-                hone::quoted(empty[0]));
+                hone::quote(empty[0]));
   }
 
   void open_sessions() {
@@ -532,7 +532,7 @@ class Trainer {
       const ir::Tensor* tensor = checkpoint.find(fmt::format("{}/{}", kind, name));
       if (!tensor || tensor->type() != ir::ElementType::float32 ||
           tensor->element_count() != static_cast<std::int64_t>(values.size())) {
-        bad_input("it lacks {} of {}", kind, hone::quoted(name));
+        bad_input("it lacks {} of {}", kind, hone::quote(name));
       }
       const auto from = tensor->data<float>();
       std::copy(from.begin(), from.end(), values.begin());

@@ -27,7 +27,7 @@ std::regex regex_of(const std::string& pattern) {
   try {
     return std::regex(pattern, std::regex::ECMAScript);
   } catch (const std::regex_error& error) {
-    usage_error("{} is no regular expression: {}", quoted(pattern), error.what());
+    usage_error("{} is no regular expression: {}", quote(pattern), error.what());
   }
 }
 
@@ -89,7 +89,7 @@ Forward prepare(const ir::Model& model, const Task& task) {
   forward.weights = find_weights(forward.model);
   for (const Weight& weight : forward.weights) {
     if (weight.type != ir::ElementType::float32) {
-      unsupported("weight {} is of type {}: training needs float", quoted(weight.name), ir::name(weight.type));
+      unsupported("weight {} is of type {}: training needs float", quote(weight.name), ir::name(weight.type));
     }
   }
   for (std::size_t i = graph.outputs().size(); i-- > 0;) {
@@ -161,7 +161,7 @@ class DropoutMaker {
   // one that training was meant to have.
   void replace(ir::Node& node) {
     if (node.output(1) && node.output(1)->has_uses()) {
-      unsupported("node {} (Dropout): its mask is used", quoted(node.name()));
+      unsupported("node {} (Dropout): its mask is used", quote(node.name()));
     }
     double ratio = node.float_or("ratio", 0.5F);
     if (model_.opset() >= 12) {
@@ -199,7 +199,7 @@ class DropoutMaker {
       }
     }
     if (found.empty())
-      usage_error("no node or value matches {}, after which dropout is asked for", quoted(options_.dropout_after));
+      usage_error("no node or value matches {}, after which dropout is asked for", quote(options_.dropout_after));
     for (ir::Value* value : found) insert(*value, [](const ir::Use&) { return true; });
   }
 
@@ -339,11 +339,11 @@ Graphs build(const ir::Model& model, const Task& task, const FinetuneOptions& op
     if (!stays) graphs.trained.push_back(weight);
   }
   for (std::size_t i = 0; i < frozen.size(); ++i) {
-    if (!used[i]) usage_error("no weight matches {}, which is to be frozen", quoted(options.freeze[i]));
+    if (!used[i]) usage_error("no weight matches {}, which is to be frozen", quote(options.freeze[i]));
   }
 
   if (options.batch_norm != "auto" && options.batch_norm != "train" && options.batch_norm != "frozen") {
-    usage_error("batch normalization is auto, train or frozen, not {}", quoted(options.batch_norm));
+    usage_error("batch normalization is auto, train or frozen, not {}", quote(options.batch_norm));
   }
   const std::int64_t rows = fixed_batch > 0           ? fixed_batch
                             : options.micro_batch > 0 ? options.micro_batch

@@ -80,7 +80,7 @@ ir::Tensor tensor_of(const Weight& weight, const std::vector<double>& values) {
   if (weight.type == ir::ElementType::float64) return ir::Tensor::of<double>(weight.dims, values);
   std::vector<float> floats(values.begin(), values.end());
   if (weight.type == ir::ElementType::float32) return ir::Tensor::of<float>(weight.dims, floats);
-  unsupported("weight {} has element type {}: training needs float", quoted(weight.name), ir::name(weight.type));
+  unsupported("weight {} has element type {}: training needs float", quote(weight.name), ir::name(weight.type));
 }
 
 }  // namespace
@@ -91,7 +91,7 @@ void initialize(ir::Model& model, std::string_view scheme, std::uint64_t seed) {
   if (std::find(std::begin(schemes), std::end(schemes), scheme) == std::end(schemes)) {
     std::vector<std::string> names(std::begin(schemes), std::end(schemes));
     const std::string near = nearest(scheme, names);
-    usage_error("no initialization is called {}; there are {}{}", quoted(scheme), join(names, ", "),
+    usage_error("no initialization is called {}; there are {}{}", quote(scheme), join(names, ", "),
                 near.empty() ? "" : fmt::format(". Did you mean {}?", near));
   }
   std::int64_t last_fan_in = 1;
@@ -138,7 +138,7 @@ std::vector<std::string> empty_matrices(const ir::Model& model) {
 void set_weight(ir::Model& model, std::string_view name, ir::Tensor tensor) {
   ir::Graph& graph = *model.graph;
   ir::Value* value = graph.find(name);
-  if (!value) fail(ErrorKind::internal, "no weight {}", quoted(name));
+  if (!value) fail(ErrorKind::internal, "no weight {}", quote(name));
   if (value->producer()) {
     const ir::Tensor* old = value->producer()->tensor("value");
     if (old) tensor.rest = old->rest;
@@ -151,11 +151,11 @@ void set_weight(ir::Model& model, std::string_view name, ir::Tensor tensor) {
 
 ir::Tensor weight(const ir::Model& model, std::string_view name) {
   const ir::Value* value = model.graph->find(name);
-  if (!value) fail(ErrorKind::internal, "no weight {}", quoted(name));
+  if (!value) fail(ErrorKind::internal, "no weight {}", quote(name));
   if (const ir::Tensor* tensor = value->initializer()) return tensor->loaded();
   if (value->producer() && value->producer()->tensor("value")) return value->producer()->tensor("value")->loaded();
   const ir::SparseTensor* sparse = value->sparse_initializer();
-  if (!sparse) fail(ErrorKind::internal, "{} is no weight", quoted(name));
+  if (!sparse) fail(ErrorKind::internal, "{} is no weight", quote(name));
   ir::Tensor dense = ir::Tensor::zeros(sparse->values.type(), sparse->dims);
   const std::vector<std::int64_t> indices = sparse->indices.to_ints();
   const ir::Tensor values = sparse->values.loaded();
@@ -168,7 +168,7 @@ ir::Tensor weight(const ir::Model& model, std::string_view name) {
       at = rank == 1 && sparse->indices.rank() == 1 ? index : at * sparse->dims[d] + index;
     }
     if (at < 0 || at >= dense.element_count())
-      bad_input("sparse initializer {}: index {} of {}", quoted(name), at, dense.element_count());
+      bad_input("sparse initializer {}: index {} of {}", quote(name), at, dense.element_count());
     std::copy_n(values.bytes().begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(i) * width), width,
                 dense.mutable_bytes().begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(at) * width));
   }

@@ -33,8 +33,7 @@ Mask make_mask(const ir::Tensor& weight, Role role, std::string_view policy) {
 void check_mask(const Mask& mask, const float* values, std::string_view name) {
   for (std::size_t i = 0; i < mask.keep.size(); ++i) {
     if (mask.keep[i] == 0 && values[i] != 0) {
-      fail(ErrorKind::internal, "weight {}: element {} was pruned and is {} after training", quoted(name), i,
-           values[i]);
+      fail(ErrorKind::internal, "weight {}: element {} was pruned and is {} after training", quote(name), i, values[i]);
     }
   }
 }

@@ -53,7 +53,7 @@ Optimizer::Optimizer(OptimizerOptions options, std::vector<Parameter> parameters
   if (found == std::end(kinds)) {
     const std::vector<std::string> names(std::begin(kinds), std::end(kinds));
     const std::string near = nearest(options_.kind, names);
-    usage_error("no optimizer is called {}; there are {}{}", quoted(options_.kind), join(names, ", "),
+    usage_error("no optimizer is called {}; there are {}{}", quote(options_.kind), join(names, ", "),
                 near.empty() ? "" : fmt::format(". Did you mean {}?", near));
   }
   kind_ = static_cast<Kind>(found - std::begin(kinds));

@@ -30,7 +30,7 @@ ScheduleOptions parse_schedule(std::string_view text) {
   if (found == std::end(names)) {
     const std::vector<std::string> all(std::begin(names), std::end(names));
     const std::string near = nearest(kind, all);
-    usage_error("no schedule is called {}; there are {}{}", quoted(kind), join(all, ", "),
+    usage_error("no schedule is called {}; there are {}{}", quote(kind), join(all, ", "),
                 near.empty() ? "" : fmt::format(". Did you mean {}?", near));
   }
   ScheduleOptions options;
@@ -60,7 +60,7 @@ ScheduleOptions parse_schedule(std::string_view text) {
       } else if (key == "patience" && options.kind == Kind::plateau) {
         options.patience = static_cast<int>(number(key, value, 0, 1e6));
       } else {
-        usage_error("schedule {} takes no {}", kind, quoted(key));
+        usage_error("schedule {} takes no {}", kind, quote(key));
       }
     }
   }

@@ -26,7 +26,7 @@ const ir::Value& find_output(const ir::Model& model, const std::string& name) {
     if (each->name() == name) return *each;
     names.push_back(each->name());
   }
-  usage_error("the model has no output {}; it has {}", quoted(name), join(names, ", "));
+  usage_error("the model has no output {}; it has {}", quote(name), join(names, ", "));
 }
 
 std::int64_t per_row(const ir::Dims& dims) {
@@ -100,7 +100,7 @@ Task choose_task(const ir::Model& model, const data::Dataset& data, const Finetu
     const auto* found = std::find(std::begin(loss_names), std::end(loss_names), options.loss);
     if (found == std::end(loss_names)) {
       const std::vector<std::string> names(std::begin(loss_names), std::end(loss_names));
-      usage_error("no loss is called {}; there are auto, {}", quoted(options.loss), join(names, ", "));
+      usage_error("no loss is called {}; there are auto, {}", quote(options.loss), join(names, ", "));
     }
     task.loss = static_cast<Loss>(found - std::begin(loss_names));
   }
@@ -120,7 +120,7 @@ Task choose_task(const ir::Model& model, const data::Dataset& data, const Finetu
         if (values[i] == -100) continue;  // places that don't count
         if (values[i] < 0 || (task.classes > 0 && values[i] >= static_cast<double>(task.classes))) {
           bad_input("{}: row {}: label {} where the model's output {} has {} classes, 0 to {}", data.source(),
-                    data.source_row(row), values[i], quoted(task.output), task.classes, task.classes - 1);
+                    data.source_row(row), values[i], quote(task.output), task.classes, task.classes - 1);
         }
       }
     }

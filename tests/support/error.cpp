@@ -64,26 +64,26 @@ TEST_CASE("an io error ends with the system's words") {
 
 TEST_CASE("quoted names can't play tricks on a terminal") {
   using std::string_literals::operator""s;
-  CHECK(hone::quoted("conv1") == "'conv1'");
-  CHECK(hone::quoted("") == "''");
-  CHECK(hone::quoted("größe/层") == "'größe/层'");
-  CHECK(hone::quoted("it's a \\") == "'it\\'s a \\\\'");
-  CHECK(hone::quoted("a\nb\tc\rd") == "'a\\nb\\tc\\rd'");
-  CHECK(hone::quoted("\x1b[31mred") == "'\\x1b[31mred'");
-  CHECK(hone::quoted("a\0b"s) == "'a\\x00b'");
-  CHECK(hone::quoted("\x7f") == "'\\x7f'");
-  CHECK(hone::quoted("\xff\xc3") == "'\\xff\\xc3'");
-  CHECK(hone::quoted("\xc0\xaf") == "'\\xc0\\xaf'");               // '/' in two bytes
-  CHECK(hone::quoted("\xed\xa0\x80") == "'\\xed\\xa0\\x80'");      // a surrogate
-  CHECK(hone::quoted("\u009b31m") == "'\\u{9b}31m'");              // CSI as one character
-  CHECK(hone::quoted("x\u202egpj.exe") == "'x\\u{202e}gpj.exe'");  // right to left
+  CHECK(hone::quote("conv1") == "'conv1'");
+  CHECK(hone::quote("") == "''");
+  CHECK(hone::quote("größe/层") == "'größe/层'");
+  CHECK(hone::quote("it's a \\") == "'it\\'s a \\\\'");
+  CHECK(hone::quote("a\nb\tc\rd") == "'a\\nb\\tc\\rd'");
+  CHECK(hone::quote("\x1b[31mred") == "'\\x1b[31mred'");
+  CHECK(hone::quote("a\0b"s) == "'a\\x00b'");
+  CHECK(hone::quote("\x7f") == "'\\x7f'");
+  CHECK(hone::quote("\xff\xc3") == "'\\xff\\xc3'");
+  CHECK(hone::quote("\xc0\xaf") == "'\\xc0\\xaf'");               // '/' in two bytes
+  CHECK(hone::quote("\xed\xa0\x80") == "'\\xed\\xa0\\x80'");      // a surrogate
+  CHECK(hone::quote("\u009b31m") == "'\\u{9b}31m'");              // CSI as one character
+  CHECK(hone::quote("x\u202egpj.exe") == "'x\\u{202e}gpj.exe'");  // right to left
 }
 
 TEST_CASE("quoted names are cut after 120 characters, not bytes") {
   std::string name;
   for (int i = 0; i < 120; ++i) name += "é";
-  CHECK(hone::quoted(name) == "'" + name + "'");
-  CHECK(hone::quoted(name + "x") == "'" + name + "…'");
+  CHECK(hone::quote(name) == "'" + name + "'");
+  CHECK(hone::quote(name + "x") == "'" + name + "…'");
 }
 
 TEST_CASE("printable text has no quotes and is not cut") {

@@ -39,7 +39,7 @@ struct Models : TemporaryFolder {
       message = error.message();
       return error.kind();
     }
-    FAIL(hone::quoted(relative) + " was opened");
+    FAIL(hone::quote(relative) + " was opened");
     return {};
   }
   mutable std::string message;
@@ -87,7 +87,7 @@ TEST_CASE("names that could leave the folder are refused before anything is open
                                   std::string("~"),
                                   std::string("~/w.bin"),
                                   std::string("~root/w.bin")}) {
-    INFO(hone::quoted(name));
+    INFO(hone::quote(name));
     CHECK(models.error(name) == ErrorKind::bad_input);
     CHECK_THAT(models.message, Catch::Contains("must be a path below the folder of the model"));
   }

@@ -3,7 +3,7 @@
 // An Error has a kind, which decides the exit code of a tool, and a message that grows outward-in as it travels up:
 //   reading m.onnx: node 'conv1' (Conv): weight 'w': 12 bytes of data where the shape needs 36864
 // Whoever knows more about the place adds a context; whoever raises the error says what was found, what was expected,
-// and what to do. Names that come from a file go through quoted(): they may hold anything.
+// and what to do. Names that come from a file go through quote(): they may hold anything.
 #pragma once
 
 #include <fmt/core.h>
@@ -85,9 +85,9 @@ decltype(auto) in_context(Describe&& describe, Body&& body) {
 
 // A name from a file, ready to be printed: in single quotes, control characters, invalid UTF-8 and quotes escaped,
 // cut after 120 characters.
-std::string quoted(std::string_view name);
+std::string quote(std::string_view name);
 
-// Text that may hold anything, as one line that a terminal can't misread: as quoted(), but without quotes and uncut.
+// Text that may hold anything, as one line that a terminal can't misread: as quote(), but without quotes and uncut.
 std::string printable(std::string_view text);
 
 template <typename... Args>

@@ -106,7 +106,7 @@ void gelu(Context& context) {
       return static_cast<T>(0.5) * x * (T{1} + std::erf(x * static_cast<T>(0.7071067811865476)));  // sqrt(1/2)
     });
   } else {
-    bad_input("approximate is {}, not 'none' or 'tanh'", quoted(approximate));
+    bad_input("approximate is {}, not 'none' or 'tanh'", quote(approximate));
   }
 }
 void shrink(Context& context) {

@@ -275,7 +275,7 @@ void bit_shift(Context& context) {
   } else if (direction == "RIGHT") {
     compute_bits(context, []<typename T>(T a, T b) { return b < sizeof(T) * 8 ? static_cast<T>(a >> b) : T{0}; });
   } else {
-    bad_input("direction is {}, not 'LEFT' or 'RIGHT'", quoted(direction));
+    bad_input("direction is {}, not 'LEFT' or 'RIGHT'", quote(direction));
   }
 }
 

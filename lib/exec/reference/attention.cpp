@@ -233,7 +233,7 @@ void tensor_scatter(Context& context) {
   }
   if (!fits) bad_input("an update of shape {} for a cache of shape {}", ir::text(update.dims), ir::text(cache.dims));
   const std::string mode = context.node().string_or("mode", "linear");
-  if (mode != "linear" && mode != "circular") bad_input("mode is {}", quoted(mode));
+  if (mode != "linear" && mode != "circular") bad_input("mode is {}", quote(mode));
   ir::Dims starts(static_cast<std::size_t>(cache.dims[0]));
   if (context.has_input(2)) starts = read_ints(context.input(2));
   if (static_cast<std::int64_t>(starts.size()) != cache.dims[0])

@@ -153,7 +153,7 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
-[[noreturn]] void no_number(const std::string& text) { bad_input("{} is no number", quoted(text)); }
+[[noreturn]] void no_number(const std::string& text) { bad_input("{} is no number", quote(text)); }
 
 template <typename F>  // store(values, count, begin)
 void read_texts(const Array& in, ElementType to, std::int64_t begin, std::int64_t count, const F& store_block) {
@@ -262,7 +262,7 @@ Rounding rounding_of(const ir::Node& node) {
   Rounding rounding;
   rounding.saturate = flag(node, "saturate", true);
   const std::string mode = node.string_or("round_mode", "up");
-  if (mode != "up" && mode != "down" && mode != "nearest") bad_input("round_mode is {}", quoted(mode));
+  if (mode != "up" && mode != "down" && mode != "nearest") bad_input("round_mode is {}", quote(mode));
   rounding.e8m0 = mode == "up" ? 0 : mode == "down" ? 1 : 2;
   return rounding;
 }
@@ -273,7 +273,7 @@ void cast_1(Context& context) {
   std::string lower = name;
   for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   const auto type = ir::parse_element_type(lower);
-  if (!type) bad_input("a cast to {}", quoted(name));
+  if (!type) bad_input("a cast to {}", quote(name));
   cast_to(context, *type, {});
 }
 void cast(Context& context) {

@@ -19,7 +19,7 @@ inline PostTransform post_transform_of(const ir::Node& node) {
   if (name == "LOGISTIC") return PostTransform::logistic;
   if (name == "SOFTMAX_ZERO") return PostTransform::softmax_zero;
   if (name == "PROBIT") return PostTransform::probit;
-  bad_input("post_transform is {}", quoted(name));
+  bad_input("post_transform is {}", quote(name));
 }
 
 template <typename T>

@@ -192,7 +192,7 @@ void fused_conv(Context& context) {
     } else if (activation == "Sigmoid") {
       apply([](T x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); });
     } else if (!activation.empty()) {
-      bad_input("activation is {}", quoted(activation));
+      bad_input("activation is {}", quote(activation));
     }
   });
 }
@@ -207,7 +207,7 @@ Window transposed_window(const ir::Node& node, const ir::Dims& dims, const ir::D
   const std::string auto_pad = node.string_or("auto_pad", "NOTSET");
   const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
   if (!same && auto_pad != "VALID" && auto_pad != "NOTSET" && !auto_pad.empty())
-    bad_input("auto_pad is {}", quoted(auto_pad));
+    bad_input("auto_pad is {}", quote(auto_pad));
   ir::Dims wanted = node.ints_or("output_shape", {});
   if (wanted.size() == rank + 2) wanted.erase(wanted.begin(), wanted.begin() + 2);  // some files give all dimensions
   if (!wanted.empty() && wanted.size() != rank)

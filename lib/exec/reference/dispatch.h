@@ -8,7 +8,7 @@
 namespace hone::exec {
 
 [[noreturn]] inline void unsupported_type(const Context& context, ir::ElementType type) {
-  unsupported("node {} ({}): element type {} is not supported here", quoted(context.node().name()),
+  unsupported("node {} ({}): element type {} is not supported here", quote(context.node().name()),
               context.node().op_type(), ir::name(type));
 }
 

@@ -39,7 +39,7 @@ Labels read_labels(std::string_view text, std::size_t ellipsis) {
       seen = true;
       i += 2;
     } else {
-      bad_input("equation holds {}", quoted(text));
+      bad_input("equation holds {}", quote(text));
     }
   }
   return labels;
@@ -61,13 +61,13 @@ struct Equation {
         parts.back() += c;
       }
     }
-    if (parts.size() != ranks.size()) bad_input("equation {} for {} inputs", quoted(text), ranks.size());
+    if (parts.size() != ranks.size()) bad_input("equation {} for {} inputs", quote(text), ranks.size());
     std::size_t widest = 0;
     for (std::size_t i = 0; i < parts.size(); ++i) {
       const bool open = parts[i].find("...") != std::string::npos;
       const std::size_t named = parts[i].size() - (open ? 3 : 0);
       if (open ? named > ranks[i] : named != ranks[i]) {
-        bad_input("{} in the equation for an input of rank {}", quoted(parts[i]), ranks[i]);
+        bad_input("{} in the equation for an input of rank {}", quote(parts[i]), ranks[i]);
       }
       operands.push_back(read_labels(parts[i], open ? ranks[i] - named : 0));
       if (open) widest = std::max(widest, ranks[i] - named);

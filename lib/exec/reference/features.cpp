@@ -68,7 +68,7 @@ void normalizer(Context& context) {
   const Array& in = context.input(0);
   const Features features(in);
   const std::string norm = context.node().string_or("norm", "MAX");
-  if (norm != "MAX" && norm != "L1" && norm != "L2") bad_input("norm is {}", quoted(norm));
+  if (norm != "MAX" && norm != "L1" && norm != "L2") bad_input("norm is {}", quote(norm));
   const float* from = view<float>(context, in);
   Array& out = context.output(0, ElementType::float32, in.dims);
   for (std::int64_t r = 0; r < features.rows; ++r) {
@@ -382,8 +382,8 @@ void cast_map(Context& context) {
   const ir::Node& node = context.node();
   if (map.keys.is_string()) bad_input("the map has strings as keys");
   const std::string to = node.string_or("cast_to", "TO_FLOAT"), form = node.string_or("map_form", "DENSE");
-  if (to != "TO_FLOAT" && to != "TO_STRING" && to != "TO_INT64") bad_input("cast_to is {}", quoted(to));
-  if (form != "DENSE" && form != "SPARSE") bad_input("map_form is {}", quoted(form));
+  if (to != "TO_FLOAT" && to != "TO_STRING" && to != "TO_INT64") bad_input("cast_to is {}", quote(to));
+  if (form != "DENSE" && form != "SPARSE") bad_input("map_form is {}", quote(form));
   std::map<std::int64_t, std::size_t> order;
   const ir::Dims keys = map.keys.to_ints();
   for (std::size_t i = 0; i < keys.size(); ++i) order[keys[i]] = i;
@@ -405,7 +405,7 @@ void cast_map(Context& context) {
     try {
       number = text ? (to == "TO_STRING" ? 0 : std::stod(string)) : value.tensor()->to_doubles()[0];
     } catch (const std::exception&) {
-      bad_input("{} is no number", quoted(string));
+      bad_input("{} is no number", quote(string));
     }
     if (type == ElementType::float32) {
       out.as<float>()[place] = static_cast<float>(number);

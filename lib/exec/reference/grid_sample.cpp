@@ -100,9 +100,9 @@ void grid_sample(Context& context) {
                     padding = context.node().string_or("padding_mode", "zeros");
   const bool nearest = mode == "nearest", linear = mode == "linear" || mode == "bilinear",
              cubic = mode == "cubic" || mode == "bicubic";
-  if (!nearest && !linear && !cubic) bad_input("mode is {}", quoted(mode));
+  if (!nearest && !linear && !cubic) bad_input("mode is {}", quote(mode));
   if (padding != "zeros" && padding != "border" && padding != "reflection")
-    bad_input("padding_mode is {}", quoted(padding));
+    bad_input("padding_mode is {}", quote(padding));
   const Padding outside = padding == "zeros"    ? Padding::zeros
                           : padding == "border" ? Padding::border
                                                 : Padding::reflection;

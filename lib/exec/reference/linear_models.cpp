@@ -96,7 +96,7 @@ struct SvmKernel {
 
   explicit SvmKernel(const ir::Node& node) : type(node.string_or("kernel_type", "LINEAR")) {
     if (type != "LINEAR" && type != "POLY" && type != "RBF" && type != "SIGMOID")
-      bad_input("kernel_type is {}", quoted(type));
+      bad_input("kernel_type is {}", quote(type));
     const std::vector<float> params = node.floats_or("kernel_params", {});
     if (params.empty()) return;
     if (params.size() != 3) bad_input("{} kernel_params", params.size());

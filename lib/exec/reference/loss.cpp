@@ -20,7 +20,7 @@ void loss_of(Context& context, bool from_scores) {
     bad_input("targets of shape {} for scores of shape {}", ir::text(target.dims), ir::text(scores.dims));
   const std::int64_t classes = scores.dims[1], inner = product(scores.dims, 2, scores.rank()), count = target.count();
   const std::string reduction = node.string_or("reduction", "mean");
-  if (reduction != "none" && reduction != "sum" && reduction != "mean") bad_input("reduction is {}", quoted(reduction));
+  if (reduction != "none" && reduction != "sum" && reduction != "mean") bad_input("reduction is {}", quote(reduction));
   const auto ignored =
       node.has_attribute("ignore_index") ? std::optional(node.int_or("ignore_index", 0)) : std::nullopt;
   const Array* weight = context.has_input(2) ? &context.input(2) : nullptr;

@@ -143,7 +143,7 @@ void depth_to_space(Context& context) {
     split = {n, depth, block, block, h, w};
     order = {0, 1, 4, 2, 5, 3};
   } else {
-    bad_input("mode is {}, not 'DCR' or 'CRD'", quoted(mode));
+    bad_input("mode is {}, not 'DCR' or 'CRD'", quote(mode));
   }
   const ir::Dims own = strides(split);
   ir::Dims dims, steps;
@@ -159,7 +159,7 @@ void space_to_depth(Context& context) {
   require_rank(in, 4, 4, "the input");
   const std::int64_t block = required_int(context.node(), "blocksize");
   const std::string mode = context.node().string_or("mode", "DCR");
-  if (mode != "DCR" && mode != "CRD") bad_input("mode is {}, not 'DCR' or 'CRD'", quoted(mode));
+  if (mode != "DCR" && mode != "CRD") bad_input("mode is {}, not 'DCR' or 'CRD'", quote(mode));
   const std::int64_t n = in.dims[0], c = in.dims[1], h = in.dims[2], w = in.dims[3];
   if (block <= 0 || h % block != 0 || w % block != 0) bad_input("a plane of {} x {} for blocks of {}", h, w, block);
   const ir::Dims split = {n, c, h / block, block, w / block, block};

@@ -32,8 +32,7 @@ ir::Dims sources(const std::string& mode, std::int64_t dim, std::int64_t before,
 void pad_with(Context& context, const ir::Dims& pads, const Array* value) {
   const Array& in = context.input(0);
   const std::string mode = context.node().string_or("mode", "constant");
-  if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "wrap")
-    bad_input("mode is {}", quoted(mode));
+  if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "wrap") bad_input("mode is {}", quote(mode));
   ir::Dims dims(in.rank());
   for (std::size_t d = 0; d < in.rank(); ++d) {
     dims[d] = size_sum(size_sum(in.dims[d], pads[d]), pads[d + in.rank()]);

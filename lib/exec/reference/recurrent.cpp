@@ -80,7 +80,7 @@ std::vector<Activation<T>> activations_of(const ir::Node& node, std::vector<std:
     for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
     const Default* found = std::find_if(std::begin(known_activations), std::end(known_activations),
                                         [&](const Default& d) { return d.name == lower; });
-    if (found == std::end(known_activations)) bad_input("activation {}", quoted(name));
+    if (found == std::end(known_activations)) bad_input("activation {}", quote(name));
     float alpha = found->alpha, beta = found->beta;
     if (found->takes_alpha && next_alpha < alphas.size()) alpha = alphas[next_alpha++];
     if (found->takes_beta && next_beta < betas.size()) beta = betas[next_beta++];
@@ -223,7 +223,7 @@ void recurrent(Context& context) {
   const std::int64_t steps = x.dims[by_batch ? 1 : 0], batch = x.dims[by_batch ? 0 : 1], width = x.dims[2];
   const std::string direction = node.string_or("direction", "forward");
   if (direction != "forward" && direction != "reverse" && direction != "bidirectional") {
-    bad_input("direction is {}", quoted(direction));
+    bad_input("direction is {}", quote(direction));
   }
   const std::int64_t directions = direction == "bidirectional" ? 2 : 1, hidden = r.dims[2];
   if (hidden < 1) bad_input("a hidden size of {}", hidden);

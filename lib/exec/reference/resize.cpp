@@ -44,7 +44,7 @@ double source(const Options& options, const Change& change, double x) {
     const double extent = (change.roi_end - change.roi_begin) * (in - 1);
     return change.roi_begin * (in - 1) + (length == 1 ? extent / 2 : x * extent / (length - 1));
   }
-  bad_input("coordinate_transformation_mode is {}", quoted(mode));
+  bad_input("coordinate_transformation_mode is {}", quote(mode));
 }
 bool outside(const Options& options, const Change& change, double at) {
   return options.coordinates == "tf_crop_and_resize" && !(at >= 0 && at <= static_cast<double>(change.in - 1));
@@ -72,7 +72,7 @@ ir::Dims nearest_table(const Options& options, const Change& change) {
     } else if (options.nearest == outward) {
       up = at > below && change.scale < 1;
     } else if (options.nearest != "floor") {
-      bad_input("nearest_mode is {}", quoted(options.nearest));
+      bad_input("nearest_mode is {}", quote(options.nearest));
     }
     table.push_back(std::clamp<std::int64_t>(whole(below + (up ? 1 : 0), change.in), 0, change.in - 1));
   }
@@ -231,7 +231,7 @@ void resize(Context& context, const Options& options, const std::vector<Change>&
     });
     return;
   }
-  if (options.mode != "linear" && options.mode != "cubic") bad_input("mode is {}", quoted(options.mode));
+  if (options.mode != "linear" && options.mode != "cubic") bad_input("mode is {}", quote(options.mode));
   in_number(context, in.type, [&]<typename N>() {
     using T = std::conditional_t<std::is_same_v<N, float>, float, double>;
     if constexpr (std::is_floating_point_v<N>) {
@@ -308,7 +308,7 @@ void resize_11(Context& context) {
     if (sizes.size() != axes.size()) bad_input("{} sizes for {} dimensions", sizes.size(), axes.size());
     const std::string policy = node.string_or("keep_aspect_ratio_policy", "stretch");
     if (policy != "stretch" && policy != "not_larger" && policy != "not_smaller") {
-      bad_input("keep_aspect_ratio_policy is {}", quoted(policy));
+      bad_input("keep_aspect_ratio_policy is {}", quote(policy));
     }
     double common = policy == "not_larger" ? std::numeric_limits<double>::infinity() : 0;
     for (std::size_t i = 0; i < axes.size(); ++i) {

@@ -17,7 +17,7 @@ Reduction reduction_of(const ir::Node& node) {
   if (name == "mul") return Reduction::multiply;
   if (name == "min") return Reduction::minimum;
   if (name == "max") return Reduction::maximum;
-  bad_input("reduction is {}", quoted(name));
+  bad_input("reduction is {}", quote(name));
 }
 
 template <typename T>

@@ -142,7 +142,7 @@ void string_normalizer(Context& context) {
   require_type(in, ir::ElementType::string, "the input");
   if (in.rank() != 1 && (in.rank() != 2 || in.dims[0] != 1)) bad_input("an input of shape {}", ir::text(in.dims));
   const std::string action = context.node().string_or("case_change_action", "NONE");
-  if (action != "NONE" && action != "LOWER" && action != "UPPER") bad_input("case_change_action is {}", quoted(action));
+  if (action != "NONE" && action != "LOWER" && action != "UPPER") bad_input("case_change_action is {}", quote(action));
   const bool exact = flag(context.node(), "is_case_sensitive", false);
   std::set<std::string> stops;
   for (const std::string& word : strings_attribute(context.node(), "stopwords")) {
@@ -164,7 +164,7 @@ void regex_full_match(Context& context) {
   require_type(in, ir::ElementType::string, "the input");
   const std::string pattern = required_string(context.node(), "pattern");
   const RE2 expression(pattern, RE2::Quiet);
-  if (!expression.ok()) bad_input("pattern {}: {}", quoted(pattern), expression.error());
+  if (!expression.ok()) bad_input("pattern {}: {}", quote(pattern), expression.error());
   Array& out = context.output(0, ir::ElementType::boolean, in.dims);
   for (std::size_t i = 0; i < in.strings->size(); ++i) out.as<bool>()[i] = RE2::FullMatch((*in.strings)[i], expression);
 }
@@ -238,7 +238,7 @@ void tf_idf_vectorizer(Context& context) {
   const Pool pool(node);
   const ir::Dims columns = required_ints(node, "ngram_indexes");
   const std::string mode = required_string(node, "mode");
-  if (mode != "TF" && mode != "IDF" && mode != "TFIDF") bad_input("mode is {}", quoted(mode));
+  if (mode != "TF" && mode != "IDF" && mode != "TFIDF") bad_input("mode is {}", quote(mode));
   if (static_cast<std::int64_t>(columns.size()) < pool.count())
     bad_input("{} ngram_indexes for {} n-grams", columns.size(), pool.count());
   std::int64_t width = 0;

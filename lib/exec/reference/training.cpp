@@ -95,7 +95,7 @@ void momentum(Context& context) {
   const Step step(context, 3);
   const ir::Node& node = context.node();
   const std::string mode = required_string(node, "mode");
-  if (mode != "standard" && mode != "nesterov") bad_input("mode is {}", quoted(mode));
+  if (mode != "standard" && mode != "nesterov") bad_input("mode is {}", quote(mode));
   const double alpha = number(node, "alpha", 0), norm = number(node, "norm_coefficient", 0);
   const double beta = step.count > 0 ? number(node, "beta", 0) : 1;
   update<1>(context, step, [&](double& x, double gradient, double* state) {

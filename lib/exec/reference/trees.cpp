@@ -135,7 +135,7 @@ Forest read_forest(const ir::Node& node, const std::string& votes) {
   for (std::size_t i = 0; i < n; ++i) {
     Branch& branch = forest.branches[i];
     const auto test = tests.find(modes[i]);
-    if (test == tests.end()) bad_input("a node's mode is {}", quoted(modes[i]));
+    if (test == tests.end()) bad_input("a node's mode is {}", quote(modes[i]));
     branch.test = test->second;
     if (branch.test == Test::leaf) continue;
     branch.missing_is_true = !missing.empty() && missing[i] != 0;
@@ -237,7 +237,7 @@ class Regressor : public Kernel {
                  : aggregate == "MIN"   ? Aggregate::minimum
                  : aggregate == "MAX"   ? Aggregate::maximum
                                         : Aggregate::sum;
-    if (aggregate_ == Aggregate::sum && aggregate != "SUM") bad_input("aggregate_function is {}", quoted(aggregate));
+    if (aggregate_ == Aggregate::sum && aggregate != "SUM") bad_input("aggregate_function is {}", quote(aggregate));
     if (targets_ < 1) bad_input("n_targets is {}", targets_);
     require_targets(forest_, targets_);
     if (!base_.empty() && base_.size() != 1 && static_cast<std::int64_t>(base_.size()) != targets_)

@@ -114,11 +114,11 @@ void roi_align_with(Context& context, const char* default_mode) {
     if (image < 0 || image >= batch) bad_input("batch index {} of {} images", image, batch);
   }
   const std::string mode = node.string_or("mode", "avg");
-  if (mode != "avg" && mode != "max") bad_input("mode is {}", quoted(mode));
+  if (mode != "avg" && mode != "max") bad_input("mode is {}", quote(mode));
   const std::string coordinates = node.string_or("coordinate_transformation_mode", default_mode);
   const bool half_pixel = coordinates == "half_pixel";
   if (!half_pixel && coordinates != "output_half_pixel")
-    bad_input("coordinate_transformation_mode is {}", quoted(coordinates));
+    bad_input("coordinate_transformation_mode is {}", quote(coordinates));
   const std::int64_t out_height = node.int_or("output_height", 1), out_width = node.int_or("output_width", 1);
   const std::int64_t ratio = node.int_or("sampling_ratio", 0);
   constexpr std::int64_t most_samples = 1

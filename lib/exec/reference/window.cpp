@@ -27,7 +27,7 @@ Window::Window(const ir::Node& node, const ir::Dims& dims, ir::Dims weights, boo
   const std::string auto_pad = node.string_or("auto_pad", "NOTSET");
   const bool same_upper = auto_pad == "SAME_UPPER", same_lower = auto_pad == "SAME_LOWER", valid = auto_pad == "VALID";
   if (!same_upper && !same_lower && !valid && auto_pad != "NOTSET" && !auto_pad.empty()) {
-    bad_input("auto_pad is {}", quoted(auto_pad));
+    bad_input("auto_pad is {}", quote(auto_pad));
   }
   if (same_upper || same_lower || valid) {
     before.assign(rank, 0);

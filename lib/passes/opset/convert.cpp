@@ -124,8 +124,8 @@ class Conversion {
 
 void Conversion::refuse(const ir::Node& node, std::int64_t version, const Reason& reason) {
   const std::string op = fmt::format("{} ({})", node.op_type(), version) + where_;
-  std::string name = quoted(node.name());
-  if (node.name().empty() && node.output(0)) name = "of output " + quoted(node.output(0)->name());
+  std::string name = quote(node.name());
+  if (node.name().empty() && node.output(0)) name = "of output " + quote(node.output(0)->name());
   refused_[{op, reason}].push_back(name);
 }
 
@@ -432,7 +432,7 @@ void convert_opset(ir::Model& model, std::int64_t target, Observer& observer) {
   for (const auto& function : model.functions) {
     ir::OpsetImport* own = opset::import_of(function->opsets);
     if (!own) continue;
-    conversion.convert(*function->body, *own, true, " of function " + quoted(function->name));
+    conversion.convert(*function->body, *own, true, " of function " + quote(function->name));
   }
   conversion.raise();
 }

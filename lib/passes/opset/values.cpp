@@ -38,7 +38,7 @@ Reason cast_number_up(Step& step) {
   std::string name = step.node.string_or("to", "");
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
   const auto type = ir::parse_element_type(name);
-  if (!type) return "it casts to " + quoted(name);
+  if (!type) return "it casts to " + quote(name);
   step.node.set_attribute("to", static_cast<std::int64_t>(*type));
   return {};
 }

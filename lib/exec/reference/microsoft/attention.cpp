@@ -55,7 +55,7 @@ void set_mask(Context& context, std::size_t index, std::int64_t batch, Added<T>&
     return;
   }
   if (in.rank() != 1 || (in.dims[0] != batch && in.dims[0] != 2 * batch)) {
-    unsupported("node {} ({}): a mask of shape {}", quoted(context.node().name()), context.node().op_type(),
+    unsupported("node {} ({}): a mask of shape {}", quote(context.node().name()), context.node().op_type(),
                 ir::text(in.dims));
   }
   added.mask.assign(static_cast<std::size_t>(size_product(batch, added.keys)), T{0});
@@ -115,9 +115,9 @@ void attention(Context& context) {
   const Array *bias = optional_input(context, 2), *past = optional_input(context, 4);
   require_rank(in, 3, 3, "the input");
   require_rank(weights, 2, 2, "the weights");
-  if (flag(node, "do_rotary", false)) unsupported("node {} (Attention): do_rotary", quoted(node.name()));
+  if (flag(node, "do_rotary", false)) unsupported("node {} (Attention): do_rotary", quote(node.name()));
   if (flag(node, "past_present_share_buffer", false))
-    unsupported("node {} (Attention): past_present_share_buffer", quoted(node.name()));
+    unsupported("node {} (Attention): past_present_share_buffer", quote(node.name()));
   const std::int64_t batch = in.dims[0], rows = in.dims[1], depth = in.dims[2], total = weights.dims[1];
   if (weights.dims[0] != depth)
     bad_input("weights of shape {} for an input of shape {}", ir::text(weights.dims), ir::text(in.dims));
@@ -191,7 +191,7 @@ void multi_head_attention(Context& context) {
   const ir::Node& node = context.node();
   const Array& q = context.input(0);
   if (q.rank() != 3 || !context.has_input(1) || !context.has_input(2)) {
-    unsupported("node {} (MultiHeadAttention): queries, keys and values in one tensor", quoted(node.name()));
+    unsupported("node {} (MultiHeadAttention): queries, keys and values in one tensor", quote(node.name()));
   }
   require_absent(context, 8, "past_sequence_length");
   require_absent(context, 9, "cache_indirection");
@@ -293,7 +293,7 @@ void rotary_embedding(Context& context) {
   require_rank(cosines, 2, 2, "cos_cache");
   require_dims(sines, cosines.dims, "sin_cache");
   if (flag(node, "is_packed_batching", false))
-    unsupported("node {} (RotaryEmbedding): is_packed_batching", quoted(node.name()));
+    unsupported("node {} (RotaryEmbedding): is_packed_batching", quote(node.name()));
   const std::int64_t half = cosines.dims[1], batch = in.dims[0];
   std::int64_t heads, length, size;
   HeadSteps steps;
@@ -345,9 +345,9 @@ void group_query_attention(Context& context) {
   constexpr const char* later[] = {"k_scale", "v_scale", "q_norm_weight", "k_norm_weight", "query_seqlens"};
   for (std::size_t i = 0; i < std::size(later); ++i) require_absent(context, 12 + i, later[i]);
   if (flag(node, "qk_output", false) || context.wants_output(3))
-    unsupported("node {} (GroupQueryAttention): output_qk", quoted(node.name()));
+    unsupported("node {} (GroupQueryAttention): output_qk", quote(node.name()));
   if (flag(node, "sliding_window_cache", false))
-    unsupported("node {} (GroupQueryAttention): sliding_window_cache", quoted(node.name()));
+    unsupported("node {} (GroupQueryAttention): sliding_window_cache", quote(node.name()));
   require_rank(q, 3, 3, "the query");
   const std::int64_t batch = q.dims[0], rows = q.dims[1], heads = required_int(node, "num_heads"),
                      kv_heads = required_int(node, "kv_num_heads");

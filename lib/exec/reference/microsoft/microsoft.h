@@ -20,7 +20,7 @@ inline void require_dims(const Array& array, const ir::Dims& dims, std::string_v
 // A kernel of a part of the operator would give wrong numbers: better none.
 inline void require_absent(Context& context, std::size_t index, std::string_view name) {
   if (context.has_input(index)) {
-    unsupported("node {} ({}): input {} is not supported", quoted(context.node().name()), context.node().op_type(),
+    unsupported("node {} ({}): input {} is not supported", quote(context.node().name()), context.node().op_type(),
                 name);
   }
 }

@@ -88,7 +88,7 @@ void mat_mul_nbits(Context& context) {
   const Array *zeros = optional_input(context, 3), *bias = optional_input(context, 5);
   require_absent(context, 4, "g_idx");
   if (node.int_or("weight_prepacked", 0) != 0)
-    unsupported("node {} (MatMulNBits): weights packed for one machine", quoted(node.name()));
+    unsupported("node {} (MatMulNBits): weights packed for one machine", quote(node.name()));
   const std::int64_t columns = required_int(node, "N"), depth = required_int(node, "K"),
                      block = required_int(node, "block_size");
   const std::int64_t bits = checked_bits(node);

@@ -54,7 +54,7 @@ void dynamic_quantize_lstm(Context& context) {
   for (const Array* each : {&x, &w, &r}) require_rank(*each, 3, 3, "X, W or R");
   const std::string direction = node.string_or("direction", "forward");
   if (direction != "forward" && direction != "reverse" && direction != "bidirectional")
-    bad_input("direction is {}", quoted(direction));
+    bad_input("direction is {}", quote(direction));
   const std::int64_t directions = direction == "bidirectional" ? 2 : 1;
   const std::int64_t steps = x.dims[0], batch = x.dims[1], width = x.dims[2], hidden = r.dims[1],
                      n = size_product(4, hidden);
@@ -74,7 +74,7 @@ void dynamic_quantize_lstm(Context& context) {
   }
   if (!usual)
     unsupported("node {} (DynamicQuantizeLSTM): activations, clip or input_forget other than usual",
-                quoted(node.name()));
+                quote(node.name()));
   const auto optional = [&](std::size_t index, const ir::Dims& dims, std::string_view name) -> const float* {
     const Array* given = optional_input(context, index);
     if (!given) return nullptr;
