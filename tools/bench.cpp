@@ -19,7 +19,7 @@ namespace {
 // More sets of shapes than this are a mistake in a range.
 constexpr std::size_t most_sets = 10'000;
 
-struct Options {
+struct BenchFlags {
   ModelIn file;
   std::string against, ort_library, input_npz;
   std::vector<std::string> dims, shapes;
@@ -58,7 +58,7 @@ std::pair<std::string, std::vector<std::int64_t>> parse_dim(const std::string& t
   return {text.substr(0, equals), std::move(sizes)};
 }
 
-release::InputSets input_sets(const Options& options, const ir::Model& model, std::uint64_t seed) {
+release::InputSets input_sets(const BenchFlags& options, const ir::Model& model, std::uint64_t seed) {
   exec::RandomInputs random;
   random.seed = seed;
   random.variation = 5;  // symbols are 1 where nothing else is said, as when one sample is served
@@ -121,7 +121,7 @@ void print(const Json& side) {
   fmt::print("\n");
 }
 
-void run(Options& options, const Common& common) {
+void run(BenchFlags& options, const Common& common) {
   common.apply();
   if (options.against_ort && options.file.input == "-")
     usage_error("--against-ort needs a model file: ONNX Runtime reads it itself");
@@ -181,7 +181,7 @@ void run(Options& options, const Common& common) {
 }  // namespace
 
 void add_bench(Command hone, Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchFlags>();
   Command command =
       hone.add_command("bench", "time a model, alone or in turns with another model or with ONNX Runtime");
   options->file.add_to(command);

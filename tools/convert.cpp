@@ -17,7 +17,7 @@
 namespace hone::tools {
 namespace {
 
-struct Options {
+struct ConvertFlags {
   ModelInOut files;
   formats::ConvertOptions convert;
   std::string verify = "auto";
@@ -46,7 +46,7 @@ std::regex parse_regex(const std::string& text, const char* option) {
   }
 }
 
-std::optional<formats::PrecisionSettings> parse_precision(const Options& options) {
+std::optional<formats::PrecisionSettings> parse_precision(const ConvertFlags& options) {
   if (options.precision.empty() || options.precision == "fp32") {
     if (options.max_error > 0 || !options.keep_fp32.empty() || options.io_precision != "keep") {
       usage_error("--max-error, --keep-fp32 and --io-precision belong to --precision fp16, bf16 or mixed");
@@ -64,7 +64,7 @@ std::optional<formats::PrecisionSettings> parse_precision(const Options& options
 }
 
 // Rows of --data in batches as the model takes them, and the one set of --verify-inputs.
-std::vector<std::vector<ir::NamedDatum>> read_samples(const Options& options, const ir::Model& model) {
+std::vector<std::vector<ir::NamedDatum>> read_samples(const ConvertFlags& options, const ir::Model& model) {
   std::vector<std::vector<ir::NamedDatum>> sets;
   if (!options.verify_inputs.empty()) {
     const data::NpzReader reader = data::NpzReader::open(options.verify_inputs);
@@ -86,7 +86,7 @@ std::vector<std::vector<ir::NamedDatum>> read_samples(const Options& options, co
 }
 
 // Names, order and metadata: what follows when the graph is done. True if anything was asked for and changed.
-bool finish(ir::Model& model, const Options& options, Common& common, Json& report) {
+bool finish(ir::Model& model, const ConvertFlags& options, Common& common, Json& report) {
   bool changed = false;
   if (options.strip_debug_info || options.strip_doc_strings || !options.strip_metadata.empty()) {
     std::optional<std::regex> keys;
@@ -190,7 +190,7 @@ void print_times(const rewrite::PipelineResult& pipeline) {
   }
 }
 
-void run(Options& options, Common& common) {
+void run(ConvertFlags& options, Common& common) {
   common.apply();
   formats::ConvertOptions& convert = options.convert;
   convert.verify = parse_verify(options.verify);
@@ -300,7 +300,7 @@ void run(Options& options, Common& common) {
 }  // namespace
 
 void add_convert(Command hone, Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ConvertFlags>();
   Command command = hone.add_command("convert", "simplify a model, change its opset, precision or shapes");
   options->files.add_to(command);
   command

@@ -10,12 +10,12 @@
 namespace hone::tools {
 namespace {
 
-struct Options {
+struct ExtractFlags {
   ModelInOut files;
   std::vector<std::string> inputs, outputs;
 };
 
-void run(const Options& options, Common& common) {
+void run(const ExtractFlags& options, Common& common) {
   common.apply();
   ir::Model model = options.files.read(common);
   const std::uint64_t before = ir::total_node_count(*model.graph);
@@ -42,7 +42,7 @@ void run(const Options& options, Common& common) {
 }  // namespace
 
 void add_extract(Command hone, Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExtractFlags>();
   Command command = hone.add_command("extract", "cut out the part of a model between some tensors");
   options->files.add_to(command);
   command

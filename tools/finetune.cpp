@@ -17,7 +17,7 @@
 namespace hone::tools {
 namespace {
 
-struct Options {
+struct FinetuneFlags {
   ModelInOut files;
   DataOptions data;
   train::FinetuneOptions train;
@@ -36,7 +36,7 @@ struct Logs {
   std::optional<report::EventWriter> events;
   std::string resumed;  // the file whose lines have to be looked through once the first new epoch is known
 
-  explicit Logs(const Options& options) {
+  explicit Logs(const FinetuneFlags& options) {
     if (!options.metrics.empty()) {
       if (options.train.resume) resumed = options.metrics;
       options.train.resume ? metrics.emplace(options.metrics, std::numeric_limits<std::int64_t>::max())
@@ -98,7 +98,7 @@ Json describe(const train::FinetuneResult& result) {
           {"sparsity", std::move(sparsity)}};
 }
 
-void run(Options& options, Common& common) {
+void run(FinetuneFlags& options, Common& common) {
   common.apply();
   train::FinetuneOptions& train = options.train;
   if (!options.data.given() || options.data.label.empty()) usage_error("training needs --data FILE and --label NAME");
@@ -157,7 +157,7 @@ std::string one_of(std::span<const std::string_view> names) {
 }  // namespace
 
 void add_finetune(Command hone, Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FinetuneFlags>();
   train::FinetuneOptions& train = options->train;
   Command command = hone.add_command("finetune", "train or retrain a model on labelled data");
   options->files.add_to(command);

@@ -14,7 +14,7 @@
 namespace hone::tools {
 namespace {
 
-struct Options {
+struct InspectFlags {
   ModelIn file;
   bool json = false, history = false, nodes = false, sparsity = false;
 };
@@ -31,7 +31,7 @@ Json history_of(const ir::Model& model) {
   return list;
 }
 
-Json describe(const ir::Model& model, const Options& options) {
+Json describe(const ir::Model& model, const InspectFlags& options) {
   const shapes::Cost cost = shapes::cost(model, 1, options.sparsity);
   std::map<std::string, std::uint64_t> operators;
   std::map<std::string, std::uint64_t> weights;  // bytes by element type
@@ -100,7 +100,7 @@ std::string shown(const Json& text) {
   return name.size() >= 2 ? name.substr(1, name.size() - 2) : name;
 }
 
-void print(const Json& model, const Options& options) {
+void print(const Json& model, const InspectFlags& options) {
   fmt::print("{}: {}, IR {}", shown(model["source"]), human_bytes(model["size"]), model["ir_version"].dump());
   for (const auto& [domain, version] : model["opsets"].items()) fmt::print(", {} {}", domain, version.dump());
   if (!model["producer"].get<std::string>().empty()) fmt::print(", made by {}", shown(model["producer"]));
@@ -136,7 +136,7 @@ void print(const Json& model, const Options& options) {
 }  // namespace
 
 void add_inspect(Command hone, Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectFlags>();
   Command command = hone.add_command("inspect", "show signature, operators, size and cost of a model");
   options->file.add_to(command);
   command.add_flag("--json", options->json, "as JSON, on stdout");

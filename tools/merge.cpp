@@ -10,14 +10,14 @@
 namespace hone::tools {
 namespace {
 
-struct Options {
+struct MergeFlags {
   ModelInOut files;
   std::string second;
   std::vector<std::string> map;
   bool keep = false;
 };
 
-void run(const Options& options, Common& common) {
+void run(const MergeFlags& options, Common& common) {
   common.apply();
   if (options.files.input == "-" && options.second == "-") usage_error("only one of the models can come from stdin");
   ir::Model model = options.files.read(common);
@@ -54,7 +54,7 @@ void run(const Options& options, Common& common) {
 }  // namespace
 
 void add_merge(Command hone, Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<MergeFlags>();
   Command command = hone.add_command("merge", "put one model behind another");
   options->files.add_to(command);
   command.add_option("second", options->second, "model whose inputs the first one feeds")

@@ -11,13 +11,13 @@
 namespace hone::tools {
 namespace {
 
-struct Options {
+struct PruneFlags {
   ModelInOut files;
   prune::PruneOptions prune;
   std::string structure = "unstructured", scope;
 };
 
-void run(Options& options, Common& common) {
+void run(PruneFlags& options, Common& common) {
   common.apply();
   prune::parse_structure(options.structure, options.prune);
   if (!options.scope.empty()) {
@@ -67,7 +67,7 @@ void run(Options& options, Common& common) {
 }  // namespace
 
 void add_prune(Command hone, Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PruneFlags>();
   Command command = hone.add_command("prune", "set small weights to zero, or remove channels");
   options->files.add_to(command);
   command

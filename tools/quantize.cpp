@@ -11,7 +11,7 @@
 namespace hone::tools {
 namespace {
 
-struct Options {
+struct QuantizeFlags {
   ModelInOut files;
   DataOptions data;
   quantize::QuantizeOptions quantize;
@@ -19,7 +19,7 @@ struct Options {
   bool per_tensor = false, explain = false, no_simplify = false;
 };
 
-void run(Options& options, Common& common) {
+void run(QuantizeFlags& options, Common& common) {
   common.apply();
   options.quantize.mode = options.mode == "dynamic" ? quantize::Mode::dynamic : quantize::Mode::static_;
   options.quantize.per_channel = !options.per_tensor;
@@ -74,7 +74,7 @@ void run(Options& options, Common& common) {
 }  // namespace
 
 void add_quantize(Command hone, Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<QuantizeFlags>();
   Command command = hone.add_command("quantize", "compute in int8 where that is faster");
   options->files.add_to(command);
   command.add_option("--mode", options->mode, "static: ranges from calibration data; dynamic: from each input")

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct RunFlags {
   ModelIn file;
   std::vector<std::string> inputs;
   std::string input_npz, input_dir, output_npz, output_dir, profile;
@@ -27,7 +27,7 @@ struct Options {
   bool random = false, reference = false;
 };
 
-void collect_npy(const Options& options, std::map<std::string, ir::Datum>& found) {
+void collect_npy(const RunFlags& options, std::map<std::string, ir::Datum>& found) {
   for (const std::string& text : options.inputs) {
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) usage_error("--input {} is not NAME=FILE.npy", hone::quote(text));
@@ -35,7 +35,7 @@ void collect_npy(const Options& options, std::map<std::string, ir::Datum>& found
   }
 }
 
-void collect_npz(const Options& options, const ir::Model& model, std::map<std::string, ir::Datum>& found) {
+void collect_npz(const RunFlags& options, const ir::Model& model, std::map<std::string, ir::Datum>& found) {
   if (options.input_npz.empty()) return;
   const data::NpzReader reader = data::NpzReader::open(options.input_npz);
   for (const ir::Value* input : model.graph->inputs()) {
@@ -44,7 +44,7 @@ void collect_npz(const Options& options, const ir::Model& model, std::map<std::s
 }
 
 // input_0.pb, input_1.pb ...: the graph's inputs in order.
-void collect_test_data(const Options& options, const ir::Model& model, std::map<std::string, ir::Datum>& found) {
+void collect_test_data(const RunFlags& options, const ir::Model& model, std::map<std::string, ir::Datum>& found) {
   if (options.input_dir.empty()) return;
   if (!fs::is_directory(options.input_dir)) {
     fail(ErrorKind::io, "{} is not a folder with input_0.pb ...", hone::quote(options.input_dir));
@@ -65,7 +65,7 @@ std::string describe(const ir::Datum& datum) {
   return datum.map() ? "map" : "optional";
 }
 
-void run(const Options& options, const Common& common) {
+void run(const RunFlags& options, const Common& common) {
   common.apply();
   const ir::Model model = options.file.read(common);
   std::map<std::string, ir::Datum> given;
@@ -125,7 +125,7 @@ void run(const Options& options, const Common& common) {
 }  // namespace
 
 void add_run(Command hone, Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunFlags>();
   Command command = hone.add_command("run", "run a model on given inputs and save its outputs");
   options->file.add_to(command);
   command.add_option("--input", options->inputs, "an input from a .npy file; repeat for more").type_name("NAME=FILE");

@@ -9,7 +9,7 @@
 namespace hone::tools {
 namespace {
 
-struct Options {
+struct SplitFlags {
   ModelInOut files;
   std::string rest;
   std::vector<std::string> at;
@@ -27,7 +27,7 @@ Json describe(const std::string& path, const ir::Model& model) {
           {"outputs", std::move(outputs)}};
 }
 
-void run(const Options& options, Common& common) {
+void run(const SplitFlags& options, Common& common) {
   common.apply();
   if (options.rest == options.files.output) {
     usage_error("both parts can't be written to {}", hone::quote(options.rest));
@@ -55,7 +55,7 @@ void run(const Options& options, Common& common) {
 }  // namespace
 
 void add_split(Command hone, Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SplitFlags>();
   Command command = hone.add_command("split", "cut a model in two at some tensors");
   options->files.add_to(command);
   command.add_option("--at", options->at, "tensors that the first part gives and the second takes")

@@ -16,7 +16,7 @@
 namespace hone::tools {
 namespace {
 
-struct Options {
+struct ValidateFlags {
   ModelIn file;
   std::string against, task, scores;
   DataOptions data;
@@ -25,7 +25,7 @@ struct Options {
   double confidence = 0;
 };
 
-report::Report report_of(const release::Validation& validation, const Options& options, const Common& common) {
+report::Report report_of(const release::Validation& validation, const ValidateFlags& options, const Common& common) {
   report::Report report = release::report_of(validation, common.seed());
   const auto add_input = [&](const char* role, const std::string& path, std::uint64_t bytes) {
     // Hashing reads the whole file: only where somebody will see it. A pipe was read already.
@@ -46,7 +46,7 @@ report::Report report_of(const release::Validation& validation, const Options& o
   return report;
 }
 
-void run(Options& options, Common& common) {
+void run(ValidateFlags& options, Common& common) {
   common.apply();
   if (options.lint.lint) return lint(options.file, options.lint, common);
   if (!options.data.label.empty() && !options.data.given()) usage_error("--label needs --data FILE");
@@ -94,7 +94,7 @@ void run(Options& options, Common& common) {
 }  // namespace
 
 void add_validate(Command hone, Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ValidateFlags>();
   Command command = hone.add_command("validate", "measure a model on labelled data, compare it, judge it by gates");
   options->file.add_to(command);
   options->data.add_to(command, false);

@@ -7,12 +7,6 @@
 namespace hone::autodiff {
 namespace {
 
-void from_input(Backward& back) {
-  back.give(0, [&] {
-    return back.own(back.node().op_type() + "Gradient", {back.gradient(), back.input(0)}, back.same_attributes());
-  });
-}
-
 void from_output(Backward& back) {
   back.give(0, [&] {
     return back.own(back.node().op_type() + "Gradient", {back.gradient(), back.output()}, back.same_attributes());
@@ -35,22 +29,23 @@ void prelu(Backward& back) {
   back.give_reduced(1, [&] { return parts[1]; });
 }
 
-constexpr Operator rules[] = {
-    {"Relu", from_output},     {"LeakyRelu", from_input}, {"Elu", from_input},
-    {"Selu", from_input},      {"Celu", from_input},      {"ThresholdedRelu", from_input},
-    {"Sigmoid", from_output},  {"Tanh", from_output},     {"HardSigmoid", from_input},
-    {"HardSwish", from_input}, {"Softplus", from_input},  {"Softsign", from_input},
-    {"Gelu", from_input},      {"Mish", from_input},      {"Swish", from_input},
-    {"Erf", from_input},       {"Sqrt", from_output},     {"Reciprocal", from_output},
-    {"Sin", from_input},       {"Cos", from_input},       {"Tan", from_output},
-    {"Asin", from_input},      {"Acos", from_input},      {"Atan", from_input},
-    {"Sinh", from_input},      {"Cosh", from_input},      {"Asinh", from_input},
-    {"Acosh", from_input},     {"Atanh", from_input},     {"Softmax", softmax},
-    {"LogSoftmax", softmax},   {"PRelu", prelu},
-};
-
 }  // namespace
 
-std::span<const Operator> activation_rules() { return rules; }
+std::span<const Operator> activation_rules() {
+  static constexpr Operator rules[] = {
+      {"Relu", from_output},     {"LeakyRelu", from_input}, {"Elu", from_input},
+      {"Selu", from_input},      {"Celu", from_input},      {"ThresholdedRelu", from_input},
+      {"Sigmoid", from_output},  {"Tanh", from_output},     {"HardSigmoid", from_input},
+      {"HardSwish", from_input}, {"Softplus", from_input},  {"Softsign", from_input},
+      {"Gelu", from_input},      {"Mish", from_input},      {"Swish", from_input},
+      {"Erf", from_input},       {"Sqrt", from_output},     {"Reciprocal", from_output},
+      {"Sin", from_input},       {"Cos", from_input},       {"Tan", from_output},
+      {"Asin", from_input},      {"Acos", from_input},      {"Atan", from_input},
+      {"Sinh", from_input},      {"Cosh", from_input},      {"Asinh", from_input},
+      {"Acosh", from_input},     {"Atanh", from_input},     {"Softmax", softmax},
+      {"LogSoftmax", softmax},   {"PRelu", prelu},
+  };
+  return rules;
+}
 
 }  // namespace hone::autodiff

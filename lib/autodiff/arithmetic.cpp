@@ -110,18 +110,19 @@ void sum_to(Backward& back) {
 // Steps: flat wherever there is a gradient.
 void flat(Backward&) {}
 
-constexpr Operator rules[] = {
-    {"Add", add},       {"Sum", add},    {"Mean", mean},
-    {"Sub", sub},       {"Mul", mul},    {"Div", div},
-    {"Neg", negate},    {"Pow", pow},    {"Exp", exp},
-    {"Log", log},       {"Abs", abs},    {"Min", min_max},
-    {"Max", min_max},   {"Clip", clip},  {"Where", where},
-    {"Expand", expand}, {"Floor", flat}, {"Ceil", flat},
-    {"Round", flat},    {"Sign", flat},  {"SumTo", sum_to, own_domain},
-};
-
 }  // namespace
 
-std::span<const Operator> arithmetic_rules() { return rules; }
+std::span<const Operator> arithmetic_rules() {
+  static constexpr Operator rules[] = {
+      {"Add", add},       {"Sum", add},    {"Mean", mean},
+      {"Sub", sub},       {"Mul", mul},    {"Div", div},
+      {"Neg", negate},    {"Pow", pow},    {"Exp", exp},
+      {"Log", log},       {"Abs", abs},    {"Min", min_max},
+      {"Max", min_max},   {"Clip", clip},  {"Where", where},
+      {"Expand", expand}, {"Floor", flat}, {"Ceil", flat},
+      {"Round", flat},    {"Sign", flat},  {"SumTo", sum_to, own_domain},
+  };
+  return rules;
+}
 
 }  // namespace hone::autodiff

@@ -99,6 +99,9 @@ struct Operator {
   bool all_outputs = false;  // gradients of outputs but the first are handled, too
 };
 
+// The rule of an operator whose gradient is one operator of ai.hone, <name>Gradient of the gradient and the input.
+void from_input(Backward& back);
+
 std::span<const Operator> arithmetic_rules();
 std::span<const Operator> activation_rules();
 std::span<const Operator> contraction_rules();

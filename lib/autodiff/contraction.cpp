@@ -123,15 +123,16 @@ void conv_transpose(Backward& back) {
   back.give(2, [&] { return back.own("ChannelSum", {dy}); });
 }
 
-constexpr Operator rules[] = {
-    {"Gemm", gemm},
-    {"MatMul", matmul},
-    {"Conv", conv},
-    {"ConvTranspose", conv_transpose},
-};
-
 }  // namespace
 
-std::span<const Operator> contraction_rules() { return rules; }
+std::span<const Operator> contraction_rules() {
+  static constexpr Operator rules[] = {
+      {"Gemm", gemm},
+      {"MatMul", matmul},
+      {"Conv", conv},
+      {"ConvTranspose", conv_transpose},
+  };
+  return rules;
+}
 
 }  // namespace hone::autodiff

@@ -14,14 +14,15 @@ void loss(Backward& back) {
   });
 }
 
-constexpr Operator rules[] = {
-    {"SoftmaxCrossEntropy", loss, own_domain},
-    {"BinaryCrossEntropy", loss, own_domain},
-    {"RegressionLoss", loss, own_domain},
-};
-
 }  // namespace
 
-std::span<const Operator> loss_rules() { return rules; }
+std::span<const Operator> loss_rules() {
+  static constexpr Operator rules[] = {
+      {"SoftmaxCrossEntropy", loss, own_domain},
+      {"BinaryCrossEntropy", loss, own_domain},
+      {"RegressionLoss", loss, own_domain},
+  };
+  return rules;
+}
 
 }  // namespace hone::autodiff

@@ -140,33 +140,34 @@ void top_k(Backward& back) {
   });
 }
 
-constexpr Operator rules[] = {
-    {"Identity", identity},
-    {"Reshape", reshape},
-    {"Flatten", reshape},
-    {"Squeeze", reshape},
-    {"Unsqueeze", reshape},
-    {"Cast", cast},
-    {"CastLike", cast},
-    {"Transpose", transpose},
-    {"Concat", concat},
-    {"Split", split, "", true},
-    {"Slice", slice},
-    {"Pad", pad},
-    {"Gather", gather},
-    {"GatherElements", gather},
-    {"GatherND", gather},
-    {"ScatterElements", scatter_elements},
-    {"ScatterND", scatter_nd},
-    {"Tile", tile},
-    {"Trilu", trilu},
-    {"SpaceToDepth", space_to_depth},
-    {"DepthToSpace", depth_to_space},
-    {"TopK", top_k},
-};
-
 }  // namespace
 
-std::span<const Operator> movement_rules() { return rules; }
+std::span<const Operator> movement_rules() {
+  static constexpr Operator rules[] = {
+      {"Identity", identity},
+      {"Reshape", reshape},
+      {"Flatten", reshape},
+      {"Squeeze", reshape},
+      {"Unsqueeze", reshape},
+      {"Cast", cast},
+      {"CastLike", cast},
+      {"Transpose", transpose},
+      {"Concat", concat},
+      {"Split", split, "", true},
+      {"Slice", slice},
+      {"Pad", pad},
+      {"Gather", gather},
+      {"GatherElements", gather},
+      {"GatherND", gather},
+      {"ScatterElements", scatter_elements},
+      {"ScatterND", scatter_nd},
+      {"Tile", tile},
+      {"Trilu", trilu},
+      {"SpaceToDepth", space_to_depth},
+      {"DepthToSpace", depth_to_space},
+      {"TopK", top_k},
+  };
+  return rules;
+}
 
 }  // namespace hone::autodiff

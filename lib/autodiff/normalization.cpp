@@ -49,23 +49,18 @@ void instance_normalization(Backward& back) {
              attributes("epsilon", back.node().float_or("epsilon", 1e-5F)));
 }
 
-void from_input(Backward& back) {
-  back.give(0, [&] {
-    return back.own(back.node().op_type() + "Gradient", {back.gradient(), back.input(0)}, back.same_attributes());
-  });
-}
-
-constexpr Operator rules[] = {
-    {"BatchNormalization", batch_normalization},
-    {"BatchNormalizationTraining", batch_normalization_training, own_domain},
-    {"LayerNormalization", layer_normalization},
-    {"InstanceNormalization", instance_normalization},
-    {"LpNormalization", from_input},
-    {"LRN", from_input},
-};
-
 }  // namespace
 
-std::span<const Operator> normalization_rules() { return rules; }
+std::span<const Operator> normalization_rules() {
+  static constexpr Operator rules[] = {
+      {"BatchNormalization", batch_normalization},
+      {"BatchNormalizationTraining", batch_normalization_training, own_domain},
+      {"LayerNormalization", layer_normalization},
+      {"InstanceNormalization", instance_normalization},
+      {"LpNormalization", from_input},
+      {"LRN", from_input},
+  };
+  return rules;
+}
 
 }  // namespace hone::autodiff

@@ -27,15 +27,16 @@ void global_max_pool(Backward& back) {
   back.give(0, [&] { return back.own("GlobalMaxPoolGradient", {back.gradient(), back.input(0), back.output()}); });
 }
 
-constexpr Operator rules[] = {
-    {"MaxPool", max_pool},
-    {"AveragePool", average_pool},
-    {"GlobalAveragePool", global_average_pool},
-    {"GlobalMaxPool", global_max_pool},
-};
-
 }  // namespace
 
-std::span<const Operator> pooling_rules() { return rules; }
+std::span<const Operator> pooling_rules() {
+  static constexpr Operator rules[] = {
+      {"MaxPool", max_pool},
+      {"AveragePool", average_pool},
+      {"GlobalAveragePool", global_average_pool},
+      {"GlobalMaxPool", global_max_pool},
+  };
+  return rules;
+}
 
 }  // namespace hone::autodiff

@@ -19,13 +19,14 @@ void random_dropout(Backward& back) {
   back.give(0, [&] { return back.own("RandomDropout", {back.gradient(), back.input(1)}, back.same_attributes()); });
 }
 
-constexpr Operator rules[] = {
-    {"Dropout", dropout},
-    {"RandomDropout", random_dropout, own_domain},
-};
-
 }  // namespace
 
-std::span<const Operator> random_rules() { return rules; }
+std::span<const Operator> random_rules() {
+  static constexpr Operator rules[] = {
+      {"Dropout", dropout},
+      {"RandomDropout", random_dropout, own_domain},
+  };
+  return rules;
+}
 
 }  // namespace hone::autodiff

@@ -82,22 +82,23 @@ void cumulative_sum(Backward& back) {
   });
 }
 
-constexpr Operator rules[] = {
-    {"ReduceSum", sum},
-    {"ReduceMean", mean},
-    {"ReduceMax", extreme},
-    {"ReduceMin", extreme},
-    {"ReduceSumSquare", sum_square},
-    {"ReduceL1", l1},
-    {"ReduceL2", l2},
-    {"ReduceLogSum", log_sum},
-    {"ReduceLogSumExp", log_sum_exp},
-    {"ReduceProd", product},
-    {"CumSum", cumulative_sum},
-};
-
 }  // namespace
 
-std::span<const Operator> reduction_rules() { return rules; }
+std::span<const Operator> reduction_rules() {
+  static constexpr Operator rules[] = {
+      {"ReduceSum", sum},
+      {"ReduceMean", mean},
+      {"ReduceMax", extreme},
+      {"ReduceMin", extreme},
+      {"ReduceSumSquare", sum_square},
+      {"ReduceL1", l1},
+      {"ReduceL2", l2},
+      {"ReduceLogSum", log_sum},
+      {"ReduceLogSumExp", log_sum_exp},
+      {"ReduceProd", product},
+      {"CumSum", cumulative_sum},
+  };
+  return rules;
+}
 
 }  // namespace hone::autodiff

@@ -6,6 +6,12 @@
 
 namespace hone::autodiff {
 
+void from_input(Backward& back) {
+  back.give(0, [&] {
+    return back.own(back.node().op_type() + "Gradient", {back.gradient(), back.input(0)}, back.same_attributes());
+  });
+}
+
 std::span<const std::span<const Operator>> all_rules() {
   static const std::vector<std::span<const Operator>> families = {
       arithmetic_rules(), activation_rules(), contraction_rules(), normalization_rules(), pooling_rules(),

@@ -11,9 +11,16 @@
 #endif
 
 namespace hone::exec {
+
+std::optional<float> constant_float(const ir::Value* value) {
+  const ir::Tensor* tensor = ir::constant(value);
+  if (!tensor || tensor->type() != ir::ElementType::float32 || tensor->element_count() != 1) return std::nullopt;
+  return tensor->to_floats()[0];
+}
+
 namespace {
 
-using Kind = FusedStep::Kind;
+using StepKind = FusedStep::Kind;
 
 // Where a node of its own is faster than oneDNN's tanh at the end of a product (6 times, 3.2).
 bool slow_tanh() {
@@ -24,13 +31,6 @@ bool slow_tanh() {
 #endif
 }
 
-// The one number of a constant float scalar.
-std::optional<float> scalar(const ir::Value* value) {
-  const ir::Tensor* tensor = ir::constant(value);
-  if (!tensor || tensor->type() != ir::ElementType::float32 || tensor->element_count() != 1) return std::nullopt;
-  return tensor->to_floats()[0];
-}
-
 // Clip's bounds, from inputs (version 11) or attributes; nullopt where they are not constant.
 std::optional<std::pair<float, float>> clip_bounds(const ir::Node& node) {
   std::pair<float, float> bounds(std::numeric_limits<float>::lowest(), std::numeric_limits<float>::max());
@@ -38,7 +38,7 @@ std::optional<std::pair<float, float>> clip_bounds(const ir::Node& node) {
   if (node.has_attribute("max")) bounds.second = node.float_or("max", 0);
   for (std::size_t i = 1; i <= 2; ++i) {
     if (!node.input(i)) continue;
-    const auto bound = scalar(node.input(i));
+    const auto bound = constant_float(node.input(i));
     if (!bound) return std::nullopt;
     (i == 1 ? bounds.first : bounds.second) = *bound;
   }
@@ -110,7 +110,7 @@ struct Fusion {
     nodes.insert(nodes.end(), more);
     current = last.output(0);
   }
-  void step(Kind kind, float alpha = 0, float beta = 0) { tail.steps.push_back({kind, alpha, beta, 0}); }
+  void step(StepKind kind, float alpha = 0, float beta = 0) { tail.steps.push_back({kind, alpha, beta, 0}); }
 
   void fold(const Affine& affine) {
     if (tail.scale.empty()) {
@@ -130,25 +130,25 @@ struct Fusion {
     if (slow_tanh() && (op == "Tanh" || (op == "Gelu" && node.string_or("approximate", "none") == "tanh")))
       return false;
     if (op == "Relu") {
-      step(Kind::relu);
+      step(StepKind::relu);
     } else if (op == "LeakyRelu") {
-      step(Kind::leaky_relu, node.float_or("alpha", 0.01F));
+      step(StepKind::leaky_relu, node.float_or("alpha", 0.01F));
     } else if (op == "Sigmoid") {
-      step(Kind::sigmoid);
+      step(StepKind::sigmoid);
     } else if (op == "Tanh") {
-      step(Kind::tanh);
+      step(StepKind::tanh);
     } else if (op == "HardSigmoid") {
-      step(Kind::hard_sigmoid, node.float_or("alpha", 0.2F), node.float_or("beta", 0.5F));
+      step(StepKind::hard_sigmoid, node.float_or("alpha", 0.2F), node.float_or("beta", 0.5F));
     } else if (op == "HardSwish") {
-      step(Kind::hard_swish, 1.0F / 6, 0.5F);
+      step(StepKind::hard_swish, 1.0F / 6, 0.5F);
     } else if (op == "Elu") {
-      step(Kind::elu, node.float_or("alpha", 1.0F));
+      step(StepKind::elu, node.float_or("alpha", 1.0F));
     } else if (op == "Gelu") {
-      step(node.string_or("approximate", "none") == "tanh" ? Kind::gelu_tanh : Kind::gelu_erf);
+      step(node.string_or("approximate", "none") == "tanh" ? StepKind::gelu_tanh : StepKind::gelu_erf);
     } else if (op == "Clip") {
       const auto bounds = clip_bounds(node);
       if (!bounds) return false;
-      step(Kind::clip, bounds->first, bounds->second);
+      step(StepKind::clip, bounds->first, bounds->second);
     } else {
       return false;
     }
@@ -188,7 +188,7 @@ struct Fusion {
     if (folds && tail.steps.empty()) {
       fold(*found);
     } else if (found->factor.size() == 1) {
-      step(Kind::linear, found->factor[0], found->summand[0]);
+      step(StepKind::linear, found->factor[0], found->summand[0]);
     } else {
       return false;
     }
@@ -199,7 +199,7 @@ struct Fusion {
   bool take_sum(ir::Node& node) {
     if (!node.is("Add") || node.input_count() != 2) return false;
     for (const FusedStep& each : tail.steps) {
-      if (each.kind == Kind::add) return false;
+      if (each.kind == StepKind::add) return false;
     }
     ir::Value* other = node.input(node.input(0) == current ? 1 : 0);
     if (!other || other == current || ir::constant(other)) return false;
@@ -210,7 +210,7 @@ struct Fusion {
         if (rank > 2 && dim.number() == 1 && &dim - other->shape()->data() >= 2) return false;  // broadcast over space
       }
     }
-    tail.steps.push_back({Kind::add, 0, 0, std::max<std::size_t>(root.input_count(), 3) + operands.size()});
+    tail.steps.push_back({StepKind::add, 0, 0, std::max<std::size_t>(root.input_count(), 3) + operands.size()});
     operands.push_back(other);
     take({&node}, node);
     return true;
@@ -232,7 +232,7 @@ struct Fusion {
     if (!plus || !close(step_of(*plus, erf->output(0)), 1, 1) || only_user(*plus->output(0)) != &product) return false;
     ir::Node* half = only_user(*product.output(0));
     if (!half || !close(step_of(*half, product.output(0)), 0.5F, 0)) return false;
-    step(Kind::gelu_erf);
+    step(StepKind::gelu_erf);
     take({&gate, erf, plus, &product, half}, *half);
     return true;
   }
@@ -251,9 +251,9 @@ struct Fusion {
     if (gate->is("Sigmoid") || gate->is("HardSigmoid")) {
       if (only_user(*gate->output(0)) != product || !other_is(gate->output(0))) return false;
       if (gate->is("Sigmoid")) {
-        step(Kind::swish, 1);
+        step(StepKind::swish, 1);
       } else {
-        step(Kind::hard_swish, gate->float_or("alpha", 0.2F), gate->float_or("beta", 0.5F));
+        step(StepKind::hard_swish, gate->float_or("alpha", 0.2F), gate->float_or("beta", 0.5F));
       }
       take({gate, product}, *product);
       return true;
@@ -276,7 +276,7 @@ struct Fusion {
     if (next != product) {  // divided before the product
       const float factor = scale_of(*next, *clip->output(0));
       if (!gives_one(factor) || only_user(*next->output(0)) != product || !other_is(next->output(0))) return false;
-      step(Kind::hard_swish, factor, offset->summand[0] * factor);
+      step(StepKind::hard_swish, factor, offset->summand[0] * factor);
       take({gate, clip, next, product}, *product);
       return true;
     }
@@ -284,7 +284,7 @@ struct Fusion {
     ir::Node* last = only_user(*product->output(0));
     const float factor = last ? scale_of(*last, *product->output(0)) : 0.0F;
     if (!gives_one(factor)) return false;
-    step(Kind::hard_swish, factor, offset->summand[0] * factor);
+    step(StepKind::hard_swish, factor, offset->summand[0] * factor);
     take({gate, clip, product, last}, *last);
     return true;
   }
@@ -402,7 +402,7 @@ FusedTail read_tail(const ir::Node& node) {
   const auto kinds = node.ints_or("fused_kinds", {}), places = node.ints_or("fused_inputs", {});
   const auto alphas = node.floats_or("fused_alphas", {}), betas = node.floats_or("fused_betas", {});
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    tail.steps.push_back({static_cast<Kind>(kinds[i]), alphas[i], betas[i], static_cast<std::size_t>(places[i])});
+    tail.steps.push_back({static_cast<StepKind>(kinds[i]), alphas[i], betas[i], static_cast<std::size_t>(places[i])});
   }
   return tail;
 }

@@ -48,6 +48,9 @@ struct FusedTail {
 // Empty for a node that is not fused.
 FusedTail read_tail(const ir::Node& node);
 
+// The number of a float constant of one element.
+std::optional<float> constant_float(const ir::Value* value);
+
 // Names in `keep` stay values of their own.
 void fuse(PrivateGraph& graph, const std::vector<std::string>& keep);
 

@@ -17,12 +17,6 @@ using Values = std::unordered_set<const ir::Value*>;
 
 constexpr std::size_t most_instructions = 48;  // buffers of them all stay in the first-level cache
 
-std::optional<float> scalar(const ir::Value* value) {
-  const ir::Tensor* tensor = ir::constant(value);
-  if (!tensor || tensor->type() != ir::ElementType::float32 || tensor->element_count() != 1) return std::nullopt;
-  return tensor->to_floats()[0];
-}
-
 // A node as one instruction, its operands left out; how many it has.
 struct Translation {
   Instruction instruction;
@@ -44,7 +38,7 @@ std::optional<Translation> translate(const ir::Node& node, std::int64_t opset) {
     if (op == "Pow") {
       // Of more than one dimension, the exponent would broadcast the base.
       const ir::Tensor* tensor = ir::constant(node.input(1));
-      const auto exponent = tensor && tensor->rank() == 0 ? scalar(node.input(1)) : std::nullopt;
+      const auto exponent = tensor && tensor->rank() == 0 ? constant_float(node.input(1)) : std::nullopt;
       if (exponent == 2.0F) return one(Kind::square);
       if (exponent == 3.0F) return one(Kind::cube);
       return std::nullopt;
@@ -55,7 +49,7 @@ std::optional<Translation> translate(const ir::Node& node, std::int64_t opset) {
     float high = node.float_or("max", std::numeric_limits<float>::infinity());
     for (std::size_t i = 1; i <= 2; ++i) {
       if (!node.input(i)) continue;
-      const auto bound = scalar(node.input(i));
+      const auto bound = constant_float(node.input(i));
       if (!bound) return std::nullopt;
       (i == 1 ? low : high) = *bound;
     }

@@ -140,7 +140,7 @@ std::optional<Quantizer> Lowering::quantizer_past_activations(const ir::Value& v
   for (;;) {
     if (auto quantizer = quantizer_of(*current)) {
       // Rounding keeps the order: cutting before it is cutting the codes at the rounded bounds.
-      const Step& step = quantizer->step;
+      const QuantizationParameters& step = quantizer->step;
       const bool is_signed = step.type == ElementType::int8;
       const auto code = [&](float bound) {
         return std::nearbyint(bound / step.size) + static_cast<float>(step.offset);
@@ -162,7 +162,7 @@ std::optional<Quantizer> Lowering::quantizer_past_activations(const ir::Value& v
   }
 }
 
-std::optional<ir::Value*> Lowering::integer_bias(const ir::Value* bias, const Step& input,
+std::optional<ir::Value*> Lowering::integer_bias(const ir::Value* bias, const QuantizationParameters& input,
                                                  const QuantizedWeights& weights, std::int64_t channels,
                                                  std::int64_t depth, std::optional<float> output_step) {
   constexpr double most = std::numeric_limits<std::int32_t>::max();

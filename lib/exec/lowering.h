@@ -13,21 +13,23 @@
 namespace hone::exec {
 
 // One scale and one zero point for a tensor of int8 or uint8.
-struct Step {
+struct QuantizationParameters {
   ir::Value* scale = nullptr;
   ir::Value* zero = nullptr;
   float size = 0;
   std::int32_t offset = 0;
   ir::ElementType type = ir::ElementType::undefined;
-  bool same(const Step& other) const { return size == other.size && offset == other.offset && type == other.type; }
+  bool same(const QuantizationParameters& other) const {
+    return size == other.size && offset == other.offset && type == other.type;
+  }
 };
 struct Codes {  // what a DequantizeLinear reads
   ir::Value* value = nullptr;
-  Step step;
+  QuantizationParameters step;
 };
 struct Quantizer {
   ir::Node* node = nullptr;
-  Step step;
+  QuantizationParameters step;
 };
 // A constant that a DequantizeLinear reads, with scales for the whole or along one axis.
 struct QuantizedWeights {
@@ -61,8 +63,9 @@ class Lowering {
   // The quantizer behind `value`, past activations that it makes void; these are added to `nodes`, and it at the end.
   std::optional<Quantizer> quantizer_past_activations(const ir::Value& value, std::vector<ir::Node*>& nodes);
   // A bias as int32 in steps of input by weight; null for none, nullopt where that is not right.
-  std::optional<ir::Value*> integer_bias(const ir::Value* bias, const Step& input, const QuantizedWeights& weights,
-                                         std::int64_t channels, std::int64_t depth, std::optional<float> output_step);
+  std::optional<ir::Value*> integer_bias(const ir::Value* bias, const QuantizationParameters& input,
+                                         const QuantizedWeights& weights, std::int64_t channels, std::int64_t depth,
+                                         std::optional<float> output_step);
   // A bias behind a product: of the Add that is the only user of `value`, with the values as float32; null if there is none.
   struct Bias {
     ir::Node* node = nullptr;

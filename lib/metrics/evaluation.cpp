@@ -9,6 +9,7 @@
 
 #include "hone/ir/dimension.h"
 #include "hone/support/error.h"
+#include "metrics/undefined.h"
 
 namespace hone::metrics {
 namespace {
@@ -274,11 +275,10 @@ void Evaluation::add_scores(const float* scores, std::size_t stride, std::int32_
     const double error = probability(c) - (static_cast<std::int32_t>(c) == truth);
     brier += error * error;
   }
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   const double of_truth = probability(static_cast<std::size_t>(truth));
-  double loss = nan;
+  double loss = undefined;
   if (has_nan) {
-    brier = nan;
+    brier = undefined;
   } else if (logits) {
     loss = true_score == largest ? std::log(sum) : std::log(sum) - (static_cast<double>(true_score) - largest);
   } else {
@@ -286,7 +286,7 @@ void Evaluation::add_scores(const float* scores, std::size_t stride, std::int32_
   }
   losses_.push_back(static_cast<float>(loss));
   brier_.push_back(static_cast<float>(classes == 2 ? brier / 2 : brier));
-  confidences_.push_back(static_cast<float>(has_nan ? nan : probability(static_cast<std::size_t>(answer))));
+  confidences_.push_back(static_cast<float>(has_nan ? undefined : probability(static_cast<std::size_t>(answer))));
   if (probabilities_.size() + classes > most_probabilities) {
     too_many_probabilities_ = true;
     probabilities_ = {};

@@ -11,6 +11,7 @@
 #include "hone/metrics/latency.h"
 #include "hone/support/error.h"
 #include "hone/support/text.h"
+#include "metrics/undefined.h"
 
 namespace hone::metrics {
 
@@ -69,8 +70,6 @@ std::string format_value(double value, Unit unit, int digits) {
 
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-
 bool holds(Operator op, double value, double threshold) {
   switch (op) {
     case Operator::greater_equal:
@@ -108,7 +107,7 @@ double quantity_of(const Gate& gate, double before, double now) {
     case Quantity::ratio:
       return now / before;
   }
-  return nan;
+  return undefined;
 }
 
 }  // namespace
@@ -297,8 +296,8 @@ struct Judge {
       Gate plain = gate;
       if (plain.quantity == Quantity::change) plain.quantity = Quantity::rise;
       verdict.interval = paired_interval(
-          *all.before_, *all.now_, wanted, [&](double a, double b) { return a == 0 ? nan : quantity_of(plain, a, b); },
-          all.seed_, confidence);
+          *all.before_, *all.now_, wanted,
+          [&](double a, double b) { return a == 0 ? undefined : quantity_of(plain, a, b); }, all.seed_, confidence);
     } else {
       auto interval = compare(*all.before_, *all.now_, wanted, all.seed_, confidence).interval;
       if (interval && interval->low == interval->high && is_share()) {

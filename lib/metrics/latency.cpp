@@ -8,11 +8,10 @@
 #include <numeric>
 
 #include "hone/support/threads.h"
+#include "metrics/undefined.h"
 
 namespace hone::metrics {
 namespace {
-
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<double> sorted(std::span<const double> values) {
   std::vector<double> result(values.begin(), values.end());
@@ -60,7 +59,7 @@ Latency summarize(std::span<const double> seconds) {
   Latency result;
   result.runs = seconds.size();
   if (seconds.empty()) {
-    result.min = result.mean = result.p50 = result.p90 = result.p95 = result.p99 = result.deviation = nan;
+    result.min = result.mean = result.p50 = result.p90 = result.p95 = result.p99 = result.deviation = undefined;
     return result;
   }
   const std::vector<double> times = sorted(seconds);
@@ -94,7 +93,7 @@ LatencyRatio latency_ratio(std::span<const double> first, std::span<const double
   second = second.first(pairs);
   LatencyRatio result;
   if (pairs == 0) {
-    result.ratio = nan;
+    result.ratio = undefined;
     return result;
   }
   result.ratio = quantile(sorted(second), 0.5) / quantile(sorted(first), 0.5);

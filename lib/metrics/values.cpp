@@ -12,11 +12,10 @@
 #include "hone/metrics/evaluation.h"
 #include "hone/support/error.h"
 #include "hone/support/text.h"
+#include "metrics/undefined.h"
 
 namespace hone::metrics {
 namespace {
-
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 double weight(const Weights& weights, std::size_t row) { return weights.empty() ? 1.0 : weights[row]; }
 
@@ -83,7 +82,7 @@ struct Ranking {
     }
     Value value;
     value.undefined = positives == 0 || (area && negatives == 0);
-    value.value = value.undefined ? nan : area ? result / positives / negatives : result / positives;
+    value.value = value.undefined ? undefined : area ? result / positives / negatives : result / positives;
     if (value.undefined) value.note = "rows of one class only";
     return value;
   }
@@ -149,7 +148,7 @@ Evaluation::Prepared Evaluation::prepare_mean(const std::vector<float>& values) 
               total += w;
             }
             Value result;
-            result.value = total == 0 ? nan : sum / total;
+            result.value = total == 0 ? undefined : sum / total;
             return result;
           },
           1};
@@ -184,7 +183,7 @@ Evaluation::Prepared Evaluation::prepare_counts(const Metric& metric) const {
     }
     Value result;
     if (metric.name == "accuracy") {
-      result.value = total == 0 ? nan : hits / total;
+      result.value = total == 0 ? undefined : hits / total;
     } else if (metric.name == "balanced_accuracy") {
       result = average(classes, false, [&](std::int64_t c) -> std::optional<std::pair<double, double>> {
         const Counts& each = counts[static_cast<std::size_t>(c)];
@@ -227,7 +226,7 @@ Evaluation::Prepared Evaluation::prepare_ranking(const Metric& metric) const {
   if (too_many_probabilities_) {
     return {[](const Weights&) {
               Value result;
-              result.value = nan;
+              result.value = undefined;
               result.undefined = true;
               result.note = "too many scores to keep";
               return result;
@@ -271,7 +270,7 @@ Evaluation::Prepared Evaluation::prepare_ranking(const Metric& metric) const {
                              }
                              return std::pair(each.value, rankings[static_cast<std::size_t>(c)].positives(weights));
                            });
-    if (result.undefined) result.value = nan;
+    if (result.undefined) result.value = undefined;
     if (without > 0) result.note = fmt::format("{} classes have no rows, or all, and are left out", without);
     return result;
   };
@@ -297,7 +296,7 @@ Evaluation::Prepared Evaluation::prepare_regression(const Metric& metric) const 
         total += w;
         mean += w * target;
       }
-      if (total == 0) return Value{nan, 0, true, "no rows"};
+      if (total == 0) return Value{undefined, 0, true, "no rows"};
       mean /= total;
       if (name == "r2") {
         double spread = 0;
@@ -312,7 +311,7 @@ Evaluation::Prepared Evaluation::prepare_regression(const Metric& metric) const 
       }
     }
     Value result;
-    result.value = has_nan ? nan : name == "max_error" ? largest : sum / static_cast<double>(width_);
+    result.value = has_nan ? undefined : name == "max_error" ? largest : sum / static_cast<double>(width_);
     result.undefined = constant;
     if (constant) result.note = "the labels of a column are all the same";
     return result;
@@ -339,7 +338,7 @@ Evaluation::Prepared Evaluation::prepare(const Metric& metric) const {
                 total += w;
               }
               Value result;
-              result.value = total == 0 ? nan : hits / total;
+              result.value = total == 0 ? undefined : hits / total;
               return result;
             },
             1};
@@ -361,7 +360,7 @@ Evaluation::Prepared Evaluation::prepare(const Metric& metric) const {
               double sum = 0;
               for (const double gap : gaps) sum += std::abs(gap);
               Value result;
-              result.value = has_nan || total == 0 ? nan : sum / total;
+              result.value = has_nan || total == 0 ? undefined : sum / total;
               return result;
             },
             1};
@@ -373,7 +372,7 @@ Value Evaluation::compute(const Metric& metric, const Weights& weights) const {
   Value result = prepare(metric).compute(weights);
   result.rows = rows();
   if (rows_ == 0) {
-    result.value = nan;
+    result.value = undefined;
     result.undefined = true;
     result.note = "no rows";
   } else if (std::isnan(result.value) && result.note.empty()) {

@@ -17,9 +17,9 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 // A session and the inputs it is fed with, in turn.
-class Runner {
+class Timed {
  public:
-  Runner(const ir::Model& model, const InputSets& inputs)
+  Timed(const ir::Model& model, const InputSets& inputs)
       : start_(std::chrono::steady_clock::now()), session_(model), created_(seconds_since(start_)) {
     std::unordered_set<std::string_view> known;
     for (const ir::Value* input : model.graph->inputs()) known.insert(input->name());
@@ -48,7 +48,7 @@ void summarize(BenchSide& side, std::vector<double> seconds, const BenchOptions&
   side.interval = metrics::median_interval(side.seconds, options.seed, options.confidence);
 }
 
-Bench time(Runner& runner, const std::function<void()>& other, const BenchOptions& options) {
+Bench time(Timed& runner, const std::function<void()>& other, const BenchOptions& options) {
   Bench result;
   metrics::Timings timings = metrics::time_turns([&] { runner.run(); }, other, options.turns);
   if (other) {
@@ -69,13 +69,13 @@ void require(const InputSets& inputs) {
 
 Bench bench(const ir::Model& model, const InputSets& inputs, const BenchOptions& options) {
   require(inputs);
-  Runner runner(model, inputs);
+  Timed runner(model, inputs);
   return time(runner, nullptr, options);
 }
 
 Bench bench(const ir::Model& model, const ir::Model& against, const InputSets& inputs, const BenchOptions& options) {
   require(inputs);
-  Runner runner(model, inputs), other(against, inputs);
+  Timed runner(model, inputs), other(against, inputs);
   Bench result = time(
       runner, [&] { in_context([] { return std::string("the model to compare with"); }, [&] { other.run(); }); },
       options);
@@ -87,7 +87,7 @@ Bench bench(const ir::Model& model, const ir::Model& against, const InputSets& i
 Bench bench_against_onnxruntime(const ir::Model& model, const std::string& file, const std::string& library,
                                 const InputSets& inputs, const BenchOptions& options, std::string& version) {
   require(inputs);
-  Runner runner(model, inputs);
+  Timed runner(model, inputs);
   const auto start = std::chrono::steady_clock::now();
   const exec::OnnxRuntime other(library, file, threads());
   const double created = seconds_since(start);

@@ -10,15 +10,6 @@ using ir::Dimension;
 using ir::ElementType;
 using ir::Shape;
 
-void same_as_input(View& view) {
-  const Shape* shape = view.shape(0);
-  view.set(0, view.type(0), shape ? std::optional(*shape) : std::nullopt);
-}
-
-void copy_elements(View& view) {
-  if (const Elements* elements = view.elements(0)) view.set_elements(0, *elements);
-}
-
 void identity(View& view) {
   const ir::Value* input = view.node.input(0);
   if (!input || !input->type().is_tensor()) return;
@@ -182,14 +173,14 @@ void negate(View& view) {
   view.set_elements(0, std::move(result));
 }
 
-bool holds_integers(ElementType type) { return type == ElementType::int64 || type == ElementType::int32; }
+bool holds_indices(ElementType type) { return type == ElementType::int64 || type == ElementType::int32; }
 
 void cast(View& view) {
   const auto to = static_cast<ElementType>(view.node.int_or("to", 0));
   const Shape* shape = view.shape(0);
   view.set(0, to, shape ? std::optional(*shape) : std::nullopt);
   // Dimensions fit int32; a cast to bool keeps 0 and 1.
-  if (holds_integers(to) && (holds_integers(view.type(0)) || view.type(0) == ElementType::boolean)) copy_elements(view);
+  if (holds_indices(to) && (holds_indices(view.type(0)) || view.type(0) == ElementType::boolean)) copy_elements(view);
 }
 
 void where(View& view) {

@@ -60,6 +60,9 @@ std::vector<FunctionEntry> contraction_functions();
 std::vector<FunctionEntry> reduction_functions();
 
 // ---- shared by the families
+// The first output is as the first input: its type and shape; its elements.
+void same_as_input(View& view);
+void copy_elements(View& view);
 // An axis in [0, rank), or nullopt.
 std::optional<std::size_t> normalize_axis(std::int64_t axis, std::size_t rank);
 // Shape of a broadcast; unknown dimensions where two can't be reconciled.

@@ -15,6 +15,15 @@ using ir::Dimension;
 using ir::ElementType;
 using ir::Shape;
 
+void same_as_input(View& view) {
+  const ir::Shape* shape = view.shape(0);
+  view.set(0, view.type(0), shape ? std::optional(*shape) : std::nullopt);
+}
+
+void copy_elements(View& view) {
+  if (const Elements* elements = view.elements(0)) view.set_elements(0, *elements);
+}
+
 std::optional<std::size_t> normalize_axis(std::int64_t axis, std::size_t rank) {
   const auto size = static_cast<std::int64_t>(rank);
   if (axis < -size || axis >= size) return std::nullopt;

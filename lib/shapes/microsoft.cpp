@@ -23,8 +23,6 @@ void set_wanted(View& view, std::size_t output, ElementType type, std::optional<
   if (view.node.output(output)) view.set(output, type, std::move(shape));
 }
 
-void same_as_input(View& view) { view.set(0, view.type(0), copy(view.shape(0))); }
-
 void skip_normalization(View& view) {
   same_as_input(view);
   const Shape* shape = view.shape(0);
@@ -94,7 +92,7 @@ void gather_block_quantized(View& view) {
   view.set(0, view.type(2), std::move(result));
 }
 
-void attention(View& view) {
+void packed_attention(View& view) {
   const auto widths = view.node.ints_or("qkv_hidden_sizes", {});
   const Dimension total = dim(view, 1, 1);
   const Dimension width = widths.size() == 3 ? Dimension(widths[2]) : floor_div(total, Dimension(3));
@@ -201,7 +199,7 @@ std::vector<FunctionEntry> microsoft_functions() {
           {"FusedConv", convolution},
           {"MatMulNBits", mat_mul_nbits},
           {"GatherBlockQuantized", gather_block_quantized},
-          {"Attention", attention},
+          {"Attention", packed_attention},
           {"MultiHeadAttention", multi_head_attention},
           {"GroupQueryAttention", group_query_attention},
           {"RotaryEmbedding", same_as_input},

@@ -12,10 +12,6 @@ using ir::ElementType;
 using ir::Shape;
 using Ints = std::vector<std::int64_t>;
 
-void copy_elements(View& view) {
-  if (const Elements* elements = view.elements(0)) view.set_elements(0, *elements);
-}
-
 void constant(View& view) {
   const ir::Tensor* tensor = ir::constant(view.node.output(0));
   if (tensor) view.set(0, tensor->type(), Shape(tensor->dims().begin(), tensor->dims().end()));

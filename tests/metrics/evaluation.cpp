@@ -3,13 +3,12 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "error_message.h"
 #include "hone/support/threads.h"
-#include "sources.h"
+#include "oracle.h"
 
 namespace hone::metrics {
 namespace {
@@ -20,14 +19,6 @@ using nlohmann::json;
 using testing::error_message;
 using Ints = std::vector<std::int64_t>;
 using Floats = std::vector<float>;
-
-const json& oracle() {
-  static const json all = [] {
-    std::ifstream file(testing::source_path("tests/metrics/oracle.json"));
-    return json::parse(file);
-  }();
-  return all;
-}
 
 Approx near(const json& value) { return Approx(value.get<double>()).epsilon(1e-6).margin(1e-7); }
 

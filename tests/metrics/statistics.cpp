@@ -3,44 +3,35 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "hone/support/random.h"
-#include "sources.h"
+#include "oracle.h"
 
 namespace hone::metrics {
 namespace {
 
-const nlohmann::json& oracle() {
-  static const auto all = [] {
-    std::ifstream file(testing::source_path("tests/metrics/oracle.json"));
-    return nlohmann::json::parse(file);
-  }();
-  return all;
-}
-
-Approx near(const nlohmann::json& value) { return Approx(value.get<double>()).epsilon(1e-9).margin(1e-9); }
+Approx nearly(const nlohmann::json& value) { return Approx(value.get<double>()).epsilon(1e-9).margin(1e-9); }
 
 }  // namespace
 
 TEST_CASE("wilson, normal quantiles and McNemar are SciPy's") {
   for (const auto& each : oracle()["wilson"]) {
     const Interval interval = wilson(each[0], each[1]);
-    CHECK(interval.low == near(each[2][0]));
-    CHECK(interval.high == near(each[2][1]));
+    CHECK(interval.low == nearly(each[2][0]));
+    CHECK(interval.high == nearly(each[2][1]));
   }
-  for (const auto& each : oracle()["normal"]) CHECK(normal_quantile(each[0]) == near(each[1]));
+  for (const auto& each : oracle()["normal"]) CHECK(normal_quantile(each[0]) == nearly(each[1]));
   for (const auto& each : oracle()["mcnemar"]) {
     const McNemar p = mcnemar({10000, each[0], each[1]});
-    CHECK(p.exact == near(each[2]));
-    CHECK(p.mid == near(each[3]));
+    CHECK(p.exact == nearly(each[2]));
+    CHECK(p.mid == nearly(each[3]));
   }
   CHECK(mcnemar({10, 0, 0}).exact == 1);
   const auto& quantiles = oracle()["quantile"];
   const auto values = quantiles["values"].get<std::vector<double>>();
   for (std::size_t i = 0; i < quantiles["shares"].size(); ++i) {
-    CHECK(quantile(values, quantiles["shares"][i]) == near(quantiles["results"][i]));
+    CHECK(quantile(values, quantiles["shares"][i]) == nearly(quantiles["results"][i]));
   }
 }
 

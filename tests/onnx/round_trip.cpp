@@ -15,13 +15,13 @@ namespace {
 
 using testing::serialize;
 
-ir::Model read_bytes(std::string bytes) { return onnx::read(File::from_memory(std::move(bytes), "test.onnx")); }
+ir::Model read_model(std::string bytes) { return onnx::read(File::from_memory(std::move(bytes), "test.onnx")); }
 
 }  // namespace
 
 TEST_CASE("a small model keeps its bytes") {
   const std::string bytes = serialize(testing::small_model());
-  const ir::Model model = read_bytes(bytes);
+  const ir::Model model = read_model(bytes);
   CHECK(model.graph->node_count() == 1);
   CHECK(model.graph->first()->is("Relu"));
   CHECK(model.opset() == 17);
@@ -34,7 +34,7 @@ TEST_CASE("random models with every field of ONNX and others keep all of them") 
   for (std::uint32_t seed = 0; seed < 600; ++seed) {
     INFO("seed " << seed);
     const ::onnx::ModelProto before = testing::random_model(seed);
-    const ir::Model model = read_bytes(serialize(before));
+    const ir::Model model = read_model(serialize(before));
     ir::verify(*model.graph);
     const std::string bytes = onnx::to_bytes(model);
     ::onnx::ModelProto after;
@@ -43,7 +43,7 @@ TEST_CASE("random models with every field of ONNX and others keep all of them") 
     // unknown fields included.
     REQUIRE((serialize(after) == serialize(before)));
     // Written again: not one byte moves.
-    REQUIRE((onnx::to_bytes(read_bytes(bytes)) == bytes));
+    REQUIRE((onnx::to_bytes(read_model(bytes)) == bytes));
     // Copies of the IR are as good.
     REQUIRE((onnx::to_bytes(model.clone()) == bytes));
   }

@@ -6,19 +6,12 @@
 #include <thread>
 #include <vector>
 
+#include "error_message.h"
 #include "hone/support/error.h"
 
 namespace {
 
-hone::ErrorKind kind_of(const auto& body) {
-  try {
-    body();
-  } catch (const hone::Error& error) {
-    return error.kind();
-  }
-  FAIL("no error");
-  return {};
-}
+using hone::testing::error_kind;
 
 // Lifts the limit again, however the test ends.
 struct Limit {
@@ -53,17 +46,17 @@ TEST_CASE("the peak is the most held at once") {
 TEST_CASE("the limit holds for the sum, and what was refused is not counted") {
   const Limit limit(1000);
   hone::Buffer first(600);
-  CHECK(kind_of([] { hone::Buffer second(401); }) == hone::ErrorKind::resource_limit);
+  CHECK(error_kind([] { hone::Buffer second(401); }) == hone::ErrorKind::resource_limit);
   hone::Buffer second(400);
-  CHECK(kind_of([] { hone::Buffer third(1); }) == hone::ErrorKind::resource_limit);
+  CHECK(error_kind([] { hone::Buffer third(1); }) == hone::ErrorKind::resource_limit);
 }
 
 TEST_CASE("sizes that no process can hold are refused without wrapping") {
   const std::uint64_t before = hone::memory_in_use();
   const auto huge = std::numeric_limits<std::size_t>::max();
-  CHECK(kind_of([&] { hone::Buffer buffer(huge); }) == hone::ErrorKind::resource_limit);
-  CHECK(kind_of([&] { hone::Buffer buffer(huge / 2 - 64); }) == hone::ErrorKind::resource_limit);
-  CHECK(kind_of([&] { hone::require_memory(huge, "a test"); }) == hone::ErrorKind::resource_limit);
+  CHECK(error_kind([&] { hone::Buffer buffer(huge); }) == hone::ErrorKind::resource_limit);
+  CHECK(error_kind([&] { hone::Buffer buffer(huge / 2 - 64); }) == hone::ErrorKind::resource_limit);
+  CHECK(error_kind([&] { hone::require_memory(huge, "a test"); }) == hone::ErrorKind::resource_limit);
   CHECK(hone::memory_in_use() == before);
 }
 

@@ -11,13 +11,17 @@
 #include <filesystem>
 #include <thread>
 
+#include "error_message.h"
 #include "hone/support/error.h"
+#include "pattern.h"
 #include "temporary_folder.h"
 
 namespace {
 
 using hone::ErrorKind;
 using hone::File;
+using hone::testing::error_kind;
+using hone::testing::pattern;
 using hone::testing::TemporaryFolder;
 
 std::string read(const File& file, std::uint64_t offset, std::size_t length) {
@@ -26,17 +30,6 @@ std::string read(const File& file, std::uint64_t offset, std::size_t length) {
   return bytes;
 }
 std::string read(const File& file) { return read(file, 0, file.size()); }
-
-ErrorKind kind_of(const auto& body) {
-  try {
-    body();
-  } catch (const hone::Error& error) {
-    INFO(error.message());
-    return error.kind();
-  }
-  FAIL("no error");
-  return {};
-}
 
 // A pipe into which a thread writes.
 class Stream {
@@ -63,12 +56,6 @@ class Stream {
   std::thread writer_;
 };
 
-std::string pattern(std::size_t size) {
-  std::string bytes(size, '\0');
-  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 2654435761U >> 13);
-  return bytes;
-}
-
 }  // namespace
 
 TEST_CASE("a file is read in ranges") {
@@ -89,7 +76,7 @@ TEST_CASE("reading beyond the end is an error that names the file") {
        {File::open(folder.write("m.onnx", "0123456789")), File::from_memory("0123456789", "m.onnx")}) {
     CHECK_THROWS_WITH(read(*file, 8, 3), Catch::Contains("m.onnx is too short: it has 10 bytes"));
     CHECK_THROWS_WITH(read(*file, ~std::uint64_t{0}, 3), Catch::Contains("too short"));
-    CHECK(kind_of([&] { read(*file, 11, 0); }) == ErrorKind::io);
+    CHECK(error_kind([&] { read(*file, 11, 0); }) == ErrorKind::io);
   }
 }
 
@@ -99,7 +86,7 @@ TEST_CASE("a file that shrinks while it is read is an error, not a signal") {
   REQUIRE(::truncate(folder.path("m.onnx").c_str(), 5) == 0);
   CHECK(read(*file, 0, 5) == "01234");
   CHECK_THROWS_WITH(read(*file, 4, 3), Catch::Contains("m.onnx became shorter while it was read"));
-  CHECK(kind_of([&] { read(*file, 4, 3); }) == ErrorKind::io);
+  CHECK(error_kind([&] { read(*file, 4, 3); }) == ErrorKind::io);
 }
 
 TEST_CASE("a file that was replaced is still read as it was") {
@@ -123,9 +110,9 @@ TEST_CASE("only regular files are opened, and none hangs") {
   CHECK_THROWS_WITH(File::open(folder.path()), Catch::Contains("is not a file but a folder"));
   CHECK_THROWS_WITH(File::open("/dev/zero"), "/dev/zero is not a file but a device");
   CHECK_THROWS_WITH(File::open(folder.path("none")), Catch::EndsWith("No such file or directory"));
-  CHECK(kind_of([] { File::open(""); }) == ErrorKind::io);
-  CHECK(kind_of([&] { File::open(folder.write("a", "") + '\0' + "b"); }) == ErrorKind::io);
-  CHECK(kind_of([&] { File::open(folder.path("fifo")); }) == ErrorKind::io);
+  CHECK(error_kind([] { File::open(""); }) == ErrorKind::io);
+  CHECK(error_kind([&] { File::open(folder.write("a", "") + '\0' + "b"); }) == ErrorKind::io);
+  CHECK(error_kind([&] { File::open(folder.path("fifo")); }) == ErrorKind::io);
   folder.write("secret", "x");
   ::chmod(folder.path("secret").c_str(), 0);
   if (::geteuid() != 0) CHECK_THROWS_WITH(File::open(folder.path("secret")), Catch::EndsWith("Permission denied"));
@@ -186,7 +173,7 @@ TEST_CASE("a stream that can't be read is an error") {
   const int descriptor = ::open(folder.path().c_str(), O_RDONLY);
   CHECK_THROWS_WITH(File::spool(descriptor, "-"), "reading -: Is a directory");
   ::close(descriptor);
-  CHECK(kind_of([&] { File::spool(descriptor, "-"); }) == ErrorKind::io);
+  CHECK(error_kind([&] { File::spool(descriptor, "-"); }) == ErrorKind::io);
 }
 
 TEST_CASE("a stream that doesn't block is waited for") {

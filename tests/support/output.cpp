@@ -14,6 +14,7 @@
 
 #include "hone/support/error.h"
 #include "hone/support/threads.h"
+#include "pattern.h"
 #include "temporary_folder.h"
 
 namespace {
@@ -22,6 +23,7 @@ using hone::ErrorKind;
 using hone::File;
 using hone::FileSlice;
 using hone::Output;
+using hone::testing::pattern;
 using hone::testing::TemporaryFolder;
 namespace fs = std::filesystem;
 using Names = std::vector<std::string>;
@@ -34,12 +36,6 @@ hone::Error error_of(const auto& body) {
   }
   FAIL("no error");
   return {ErrorKind::internal, ""};
-}
-
-std::string pattern(std::size_t size) {
-  std::string bytes(size, '\0');
-  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 2654435761U >> 13);
-  return bytes;
 }
 
 // A process id that no process has.

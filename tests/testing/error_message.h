@@ -21,4 +21,17 @@ std::string error_message(const Body& body, ErrorKind kind = ErrorKind::bad_inpu
   return {};
 }
 
+// Its kind alone.
+template <typename Body>
+ErrorKind error_kind(const Body& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    INFO(error.message());
+    return error.kind();
+  }
+  FAIL("no error");
+  return {};
+}
+
 }  // namespace hone::testing

@@ -494,15 +494,16 @@ std::unique_ptr<Kernel> make_convolution(const KernelInfo& info) {
   return std::make_unique<Convolution>(info, Transposed);
 }
 
-constexpr KernelEntry entries[] = {
-    {"Conv", 1, make_convolution<false>},
-    {"ConvTranspose", 1, make_convolution<true>},
-    {"Conv", 1, make_convolution<false>, std::numeric_limits<std::int64_t>::max(), fused_domain},
-    {"ConvTranspose", 1, make_convolution<true>, std::numeric_limits<std::int64_t>::max(), fused_domain},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> convolution_kernels() { return entries; }
+std::span<const KernelEntry> convolution_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Conv", 1, make_convolution<false>},
+      {"ConvTranspose", 1, make_convolution<true>},
+      {"Conv", 1, make_convolution<false>, std::numeric_limits<std::int64_t>::max(), fused_domain},
+      {"ConvTranspose", 1, make_convolution<true>, std::numeric_limits<std::int64_t>::max(), fused_domain},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec::onednn

@@ -462,28 +462,29 @@ std::unique_ptr<Kernel> make_layer_normalization(const KernelInfo& info) {
   return std::make_unique<LayerNormalization>(info);
 }
 
-constexpr KernelEntry entries[] = {
-    {"Relu", 1, make_unary},
-    {"LeakyRelu", 6, make_unary},
-    {"Sigmoid", 6, make_unary},
-    {"Tanh", 6, make_unary},
-    {"Exp", 6, make_unary},
-    {"Elu", 6, make_unary},
-    {"HardSigmoid", 6, make_unary},
-    {"HardSwish", 14, make_unary},
-    {"Gelu", 20, make_unary},
-    {"PRelu", 7, make_channel_relu},
-    {"Add", 7, make_binary<Algorithm::binary_add>},
-    {"Sub", 7, make_binary<Algorithm::binary_sub>},
-    {"Mul", 7, make_binary<Algorithm::binary_mul>},
-    {"Div", 7, make_binary<Algorithm::binary_div>},
-    {"Softmax", 1, make_softmax<Algorithm::softmax_accurate>},
-    {"LogSoftmax", 1, make_softmax<Algorithm::softmax_log>},
-    {"LayerNormalization", 17, make_layer_normalization},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> elementwise_kernels() { return entries; }
+std::span<const KernelEntry> elementwise_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Relu", 1, make_unary},
+      {"LeakyRelu", 6, make_unary},
+      {"Sigmoid", 6, make_unary},
+      {"Tanh", 6, make_unary},
+      {"Exp", 6, make_unary},
+      {"Elu", 6, make_unary},
+      {"HardSigmoid", 6, make_unary},
+      {"HardSwish", 14, make_unary},
+      {"Gelu", 20, make_unary},
+      {"PRelu", 7, make_channel_relu},
+      {"Add", 7, make_binary<Algorithm::binary_add>},
+      {"Sub", 7, make_binary<Algorithm::binary_sub>},
+      {"Mul", 7, make_binary<Algorithm::binary_mul>},
+      {"Div", 7, make_binary<Algorithm::binary_div>},
+      {"Softmax", 1, make_softmax<Algorithm::softmax_accurate>},
+      {"LogSoftmax", 1, make_softmax<Algorithm::softmax_log>},
+      {"LayerNormalization", 17, make_layer_normalization},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec::onednn

@@ -517,13 +517,14 @@ class Expression final : public Kernel {
 
 std::unique_ptr<Kernel> make_expression(const KernelInfo& info) { return std::make_unique<Expression>(info); }
 
-constexpr KernelEntry entries[] = {
-    {"Elementwise", 1, make_expression, std::numeric_limits<std::int64_t>::max(), fused_domain},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> expression_kernels() { return entries; }
+std::span<const KernelEntry> expression_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Elementwise", 1, make_expression, std::numeric_limits<std::int64_t>::max(), fused_domain},
+  };
+  return entries;
+}
 
 #else
 std::span<const KernelEntry> expression_kernels() { return {}; }

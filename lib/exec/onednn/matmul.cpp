@@ -374,15 +374,16 @@ std::unique_ptr<Kernel> make_product(const KernelInfo& info) {
 }
 
 constexpr auto any_version = std::numeric_limits<std::int64_t>::max();
-constexpr KernelEntry entries[] = {
-    {"MatMul", 1, make_product<false>},
-    {"Gemm", 7, make_product<true>},
-    {"MatMul", 1, make_product<false>, any_version, fused_domain},
-    {"Gemm", 1, make_product<true>, any_version, fused_domain},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> matmul_kernels() { return entries; }
+std::span<const KernelEntry> matmul_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"MatMul", 1, make_product<false>},
+      {"Gemm", 7, make_product<true>},
+      {"MatMul", 1, make_product<false>, any_version, fused_domain},
+      {"Gemm", 1, make_product<true>, any_version, fused_domain},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec::onednn

@@ -196,15 +196,16 @@ std::unique_ptr<Kernel> make_pooling(const KernelInfo& info) {
   return std::make_unique<Pooling>(info, kind);
 }
 
-constexpr KernelEntry entries[] = {
-    {"MaxPool", 1, make_pooling<Kind::max>},
-    {"AveragePool", 1, make_pooling<Kind::average>},
-    {"GlobalMaxPool", 1, make_pooling<Kind::global_max>},
-    {"GlobalAveragePool", 1, make_pooling<Kind::global_average>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> pooling_kernels() { return entries; }
+std::span<const KernelEntry> pooling_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"MaxPool", 1, make_pooling<Kind::max>},
+      {"AveragePool", 1, make_pooling<Kind::average>},
+      {"GlobalMaxPool", 1, make_pooling<Kind::global_max>},
+      {"GlobalAveragePool", 1, make_pooling<Kind::global_average>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec::onednn

@@ -602,13 +602,14 @@ std::unique_ptr<Kernel> make_convolution(const KernelInfo& info) {
   return QuantizedConvolution::make(info, Linear);
 }
 
-constexpr KernelEntry entries[] = {
-    {"QLinearConv", 10, make_convolution<true>},
-    {"ConvInteger", 10, make_convolution<false>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> quantized_convolution_kernels() { return entries; }
+std::span<const KernelEntry> quantized_convolution_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"QLinearConv", 10, make_convolution<true>},
+      {"ConvInteger", 10, make_convolution<false>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec::onednn

@@ -313,18 +313,6 @@ std::unique_ptr<Kernel> make_elementwise(const KernelInfo& info) {
 
 constexpr auto last_version = std::numeric_limits<std::int64_t>::max();
 constexpr std::string_view microsoft = "com.microsoft";
-constexpr KernelEntry entries[] = {
-    {"QuantizeLinear", 10, make_elementwise<Quantize>},
-    {"DequantizeLinear", 10, make_elementwise<Dequantize>},
-    {"DynamicQuantizeLinear", 11, make_elementwise<DynamicQuantize>},
-    {"QuantizeLinear", 1, make_elementwise<Quantize>, last_version, microsoft},
-    {"DequantizeLinear", 1, make_elementwise<Dequantize>, last_version, microsoft},
-    {"QLinearAdd", 1, make_elementwise<Binary<false>>, last_version, microsoft},
-    {"QLinearMul", 1, make_elementwise<Binary<true>>, last_version, microsoft},
-    {"QLinearSigmoid", 1, make_elementwise<ByTable<sigmoid>>, last_version, microsoft},
-    {"QLinearLeakyRelu", 1, make_elementwise<ByTable<leaky_relu>>, last_version, microsoft},
-};
-
 }  // namespace
 
 QuantizationStep quantize_dynamically(Context& context, const float* from, std::int64_t count, std::uint8_t* to) {
@@ -348,6 +336,19 @@ QuantizationStep quantize_dynamically(Context& context, const float* from, std::
   return step;
 }
 
-std::span<const KernelEntry> quantized_elementwise_kernels() { return entries; }
+std::span<const KernelEntry> quantized_elementwise_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"QuantizeLinear", 10, make_elementwise<Quantize>},
+      {"DequantizeLinear", 10, make_elementwise<Dequantize>},
+      {"DynamicQuantizeLinear", 11, make_elementwise<DynamicQuantize>},
+      {"QuantizeLinear", 1, make_elementwise<Quantize>, last_version, microsoft},
+      {"DequantizeLinear", 1, make_elementwise<Dequantize>, last_version, microsoft},
+      {"QLinearAdd", 1, make_elementwise<Binary<false>>, last_version, microsoft},
+      {"QLinearMul", 1, make_elementwise<Binary<true>>, last_version, microsoft},
+      {"QLinearSigmoid", 1, make_elementwise<ByTable<sigmoid>>, last_version, microsoft},
+      {"QLinearLeakyRelu", 1, make_elementwise<ByTable<leaky_relu>>, last_version, microsoft},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec::onednn

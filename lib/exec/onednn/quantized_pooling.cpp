@@ -234,15 +234,16 @@ std::unique_ptr<Kernel> make_concat(const KernelInfo& info) {
 
 constexpr auto last_version = std::numeric_limits<std::int64_t>::max();
 constexpr std::string_view microsoft = "com.microsoft";
-constexpr KernelEntry entries[] = {
-    {"MaxPool", 12, make_pooling<Kind::max>},
-    {"QLinearAveragePool", 1, make_pooling<Kind::average>, last_version, microsoft},
-    {"QLinearGlobalAveragePool", 1, make_pooling<Kind::global_average>, last_version, microsoft},
-    {"QLinearConcat", 1, make_concat, last_version, microsoft},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> quantized_pooling_kernels() { return entries; }
+std::span<const KernelEntry> quantized_pooling_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"MaxPool", 12, make_pooling<Kind::max>},
+      {"QLinearAveragePool", 1, make_pooling<Kind::average>, last_version, microsoft},
+      {"QLinearGlobalAveragePool", 1, make_pooling<Kind::global_average>, last_version, microsoft},
+      {"QLinearConcat", 1, make_concat, last_version, microsoft},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec::onednn

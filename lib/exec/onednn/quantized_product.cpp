@@ -432,16 +432,17 @@ std::unique_ptr<Kernel> make_product(const KernelInfo& info) {
 
 constexpr auto last_version = std::numeric_limits<std::int64_t>::max();
 constexpr std::string_view microsoft = "com.microsoft";
-constexpr KernelEntry entries[] = {
-    {"QLinearMatMul", 10, make_product<q_linear>},
-    {"MatMulInteger", 10, make_product<integer>},
-    {"QGemm", 1, make_product<gemm>, last_version, microsoft},
-    {"MatMulIntegerToFloat", 1, make_product<to_float>, last_version, microsoft},
-    {"DynamicQuantizeMatMul", 1, make_product<dynamic>, last_version, microsoft},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> quantized_product_kernels() { return entries; }
+std::span<const KernelEntry> quantized_product_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"QLinearMatMul", 10, make_product<q_linear>},
+      {"MatMulInteger", 10, make_product<integer>},
+      {"QGemm", 1, make_product<gemm>, last_version, microsoft},
+      {"MatMulIntegerToFloat", 1, make_product<to_float>, last_version, microsoft},
+      {"DynamicQuantizeMatMul", 1, make_product<dynamic>, last_version, microsoft},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec::onednn

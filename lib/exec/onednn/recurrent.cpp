@@ -376,14 +376,15 @@ std::unique_ptr<Kernel> make_recurrent(const KernelInfo& info) {
   return std::make_unique<Recurrent>(info, Lstm);
 }
 
-constexpr KernelEntry entries[] = {
-    {"LSTM", 7, make_recurrent<true>},
-    {"GRU", 7, make_recurrent<false>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> recurrent_kernels() { return entries; }
+std::span<const KernelEntry> recurrent_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"LSTM", 7, make_recurrent<true>},
+      {"GRU", 7, make_recurrent<false>},
+  };
+  return entries;
+}
 #else
 std::span<const KernelEntry> recurrent_kernels() { return {}; }
 #endif

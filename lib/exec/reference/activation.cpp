@@ -189,32 +189,33 @@ void prelu_with(Context& context, bool by_channel) {
 void prelu_1(Context& context) { prelu_with(context, true); }
 void prelu(Context& context) { prelu_with(context, false); }
 
-constexpr KernelEntry entries[] = {
-    {"Relu", 1, stateless<relu>},
-    {"LeakyRelu", 1, stateless<leaky_relu>},
-    {"Elu", 1, stateless<elu>},
-    {"Selu", 1, stateless<selu_1>, 5},
-    {"Selu", 6, stateless<selu>},
-    {"Celu", 12, stateless<celu>},
-    {"ThresholdedRelu", 1, stateless<thresholded_relu>},
-    {"HardSigmoid", 1, stateless<hard_sigmoid>},
-    {"HardSwish", 14, stateless<hard_swish>},
-    {"Sigmoid", 1, stateless<sigmoid>},
-    {"Softplus", 1, stateless<softplus>},
-    {"Softsign", 1, stateless<softsign>},
-    {"Mish", 18, stateless<mish>},
-    {"Swish", 24, stateless<swish>},
-    {"SwiGLU", 28, stateless<swiglu>},
-    {"Gelu", 20, stateless<gelu>},
-    {"Shrink", 9, stateless<shrink>},
-    {"Clip", 1, stateless<clip_6>, 10},
-    {"Clip", 11, stateless<clip>},
-    {"PRelu", 1, stateless<prelu_1>, 6},
-    {"PRelu", 7, stateless<prelu>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> activation_kernels() { return entries; }
+std::span<const KernelEntry> activation_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Relu", 1, stateless<relu>},
+      {"LeakyRelu", 1, stateless<leaky_relu>},
+      {"Elu", 1, stateless<elu>},
+      {"Selu", 1, stateless<selu_1>, 5},
+      {"Selu", 6, stateless<selu>},
+      {"Celu", 12, stateless<celu>},
+      {"ThresholdedRelu", 1, stateless<thresholded_relu>},
+      {"HardSigmoid", 1, stateless<hard_sigmoid>},
+      {"HardSwish", 14, stateless<hard_swish>},
+      {"Sigmoid", 1, stateless<sigmoid>},
+      {"Softplus", 1, stateless<softplus>},
+      {"Softsign", 1, stateless<softsign>},
+      {"Mish", 18, stateless<mish>},
+      {"Swish", 24, stateless<swish>},
+      {"SwiGLU", 28, stateless<swiglu>},
+      {"Gelu", 20, stateless<gelu>},
+      {"Shrink", 9, stateless<shrink>},
+      {"Clip", 1, stateless<clip_6>, 10},
+      {"Clip", 11, stateless<clip>},
+      {"PRelu", 1, stateless<prelu_1>, 6},
+      {"PRelu", 7, stateless<prelu>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -53,13 +53,14 @@ void arg(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"ArgMax", 1, stateless<arg<true>>},
-    {"ArgMin", 1, stateless<arg<false>>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> arg_kernels() { return entries; }
+std::span<const KernelEntry> arg_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"ArgMax", 1, stateless<arg<true>>},
+      {"ArgMin", 1, stateless<arg<false>>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

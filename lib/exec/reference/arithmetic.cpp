@@ -329,30 +329,31 @@ void fold(Context& context) {
 }
 void mean(Context& context) { reduce_operands(context, true, Plus{}); }
 
-constexpr KernelEntry entries[] = {
-    {"Add", 1, stateless<legacy<Plus>>, 6},
-    {"Sub", 1, stateless<legacy<Minus>>, 6},
-    {"Mul", 1, stateless<legacy<Times>>, 6},
-    {"Div", 1, stateless<legacy<Over>>, 6},
-    {"Pow", 1, stateless<pow_1>, 6},
-    {"Add", 7, stateless<modern<Plus>>},
-    {"Sub", 7, stateless<modern<Minus>>},
-    {"Mul", 7, stateless<modern<Times>>},
-    {"Div", 7, stateless<modern<Over>>},
-    {"Pow", 7, stateless<pow>},
-    {"Mod", 10, stateless<mod>},
-    {"BitShift", 11, stateless<bit_shift>},
-    {"BitwiseAnd", 18, stateless<bitwise_and>},
-    {"BitwiseOr", 18, stateless<bitwise_or>},
-    {"BitwiseXor", 18, stateless<bitwise_xor>},
-    {"Min", 1, stateless<fold<Smaller>>},
-    {"Max", 1, stateless<fold<Larger>>},
-    {"Sum", 1, stateless<fold<Plus>>},
-    {"Mean", 1, stateless<mean>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> arithmetic_kernels() { return entries; }
+std::span<const KernelEntry> arithmetic_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Add", 1, stateless<legacy<Plus>>, 6},
+      {"Sub", 1, stateless<legacy<Minus>>, 6},
+      {"Mul", 1, stateless<legacy<Times>>, 6},
+      {"Div", 1, stateless<legacy<Over>>, 6},
+      {"Pow", 1, stateless<pow_1>, 6},
+      {"Add", 7, stateless<modern<Plus>>},
+      {"Sub", 7, stateless<modern<Minus>>},
+      {"Mul", 7, stateless<modern<Times>>},
+      {"Div", 7, stateless<modern<Over>>},
+      {"Pow", 7, stateless<pow>},
+      {"Mod", 10, stateless<mod>},
+      {"BitShift", 11, stateless<bit_shift>},
+      {"BitwiseAnd", 18, stateless<bitwise_and>},
+      {"BitwiseOr", 18, stateless<bitwise_or>},
+      {"BitwiseXor", 18, stateless<bitwise_xor>},
+      {"Min", 1, stateless<fold<Smaller>>},
+      {"Max", 1, stateless<fold<Larger>>},
+      {"Sum", 1, stateless<fold<Plus>>},
+      {"Mean", 1, stateless<mean>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

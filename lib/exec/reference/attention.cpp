@@ -262,14 +262,15 @@ void tensor_scatter(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"Attention", 23, stateless<attention>},
-    {"RotaryEmbedding", 23, stateless<rotary_embedding>},
-    {"TensorScatter", 24, stateless<tensor_scatter>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> attention_kernels() { return entries; }
+std::span<const KernelEntry> attention_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Attention", 23, stateless<attention>},
+      {"RotaryEmbedding", 23, stateless<rotary_embedding>},
+      {"TensorScatter", 24, stateless<tensor_scatter>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

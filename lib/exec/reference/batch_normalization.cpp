@@ -121,15 +121,16 @@ void batch_normalization_14(Context& context) {
   batch_normalization(context, flag(context.node(), "training_mode", false), true, false);
 }
 
-constexpr KernelEntry entries[] = {
-    {"BatchNormalization", 1, stateless<batch_normalization_1>, 6},
-    {"BatchNormalization", 7, stateless<batch_normalization_7>, 8},
-    {"BatchNormalization", 9, stateless<batch_normalization_9>, 13},
-    {"BatchNormalization", 14, stateless<batch_normalization_14>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> batch_normalization_kernels() { return entries; }
+std::span<const KernelEntry> batch_normalization_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"BatchNormalization", 1, stateless<batch_normalization_1>, 6},
+      {"BatchNormalization", 7, stateless<batch_normalization_7>, 8},
+      {"BatchNormalization", 9, stateless<batch_normalization_9>, 13},
+      {"BatchNormalization", 14, stateless<batch_normalization_14>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

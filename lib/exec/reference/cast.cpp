@@ -297,15 +297,16 @@ void bit_cast(Context& context) {
   }
 }
 
-constexpr KernelEntry entries[] = {
-    {"Cast", 1, stateless<cast_1>, 5},
-    {"Cast", 6, stateless<cast>},
-    {"CastLike", 15, stateless<cast_like>},
-    {"BitCast", 26, stateless<bit_cast>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> cast_kernels() { return entries; }
+std::span<const KernelEntry> cast_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Cast", 1, stateless<cast_1>, 5},
+      {"Cast", 6, stateless<cast>},
+      {"CastLike", 15, stateless<cast_like>},
+      {"BitCast", 26, stateless<bit_cast>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -126,26 +126,27 @@ void where(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"Equal", 1, stateless<comparison_1<Equal>>, 6},
-    {"Greater", 1, stateless<comparison_1<Greater>>, 6},
-    {"Less", 1, stateless<comparison_1<Less>>, 6},
-    {"And", 1, stateless<logical_1<And>>, 6},
-    {"Or", 1, stateless<logical_1<Or>>, 6},
-    {"Xor", 1, stateless<logical_1<Xor>>, 6},
-    {"Equal", 7, stateless<comparison<Equal>>},
-    {"Greater", 7, stateless<comparison<Greater>>},
-    {"Less", 7, stateless<comparison<Less>>},
-    {"GreaterOrEqual", 12, stateless<comparison<GreaterOrEqual>>},
-    {"LessOrEqual", 12, stateless<comparison<LessOrEqual>>},
-    {"And", 7, stateless<logical<And>>},
-    {"Or", 7, stateless<logical<Or>>},
-    {"Xor", 7, stateless<logical<Xor>>},
-    {"Where", 9, stateless<where>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> comparison_kernels() { return entries; }
+std::span<const KernelEntry> comparison_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Equal", 1, stateless<comparison_1<Equal>>, 6},
+      {"Greater", 1, stateless<comparison_1<Greater>>, 6},
+      {"Less", 1, stateless<comparison_1<Less>>, 6},
+      {"And", 1, stateless<logical_1<And>>, 6},
+      {"Or", 1, stateless<logical_1<Or>>, 6},
+      {"Xor", 1, stateless<logical_1<Xor>>, 6},
+      {"Equal", 7, stateless<comparison<Equal>>},
+      {"Greater", 7, stateless<comparison<Greater>>},
+      {"Less", 7, stateless<comparison<Less>>},
+      {"GreaterOrEqual", 12, stateless<comparison<GreaterOrEqual>>},
+      {"LessOrEqual", 12, stateless<comparison<LessOrEqual>>},
+      {"And", 7, stateless<logical<And>>},
+      {"Or", 7, stateless<logical<Or>>},
+      {"Xor", 7, stateless<logical<Xor>>},
+      {"Where", 9, stateless<where>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -147,13 +147,15 @@ void split_with(Context& context, bool ragged) {
 void split_13(Context& context) { split_with(context, false); }
 void split(Context& context) { split_with(context, true); }
 
-constexpr KernelEntry entries[] = {
-    {"Concat", 1, stateless<concat_1>, 3}, {"Concat", 4, stateless<concat>},       {"Split", 1, stateless<split_1>, 1},
-    {"Split", 2, stateless<split_2>, 12},  {"Split", 13, stateless<split_13>, 17}, {"Split", 18, stateless<split>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> concat_kernels() { return entries; }
+std::span<const KernelEntry> concat_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Concat", 1, stateless<concat_1>, 3},  {"Concat", 4, stateless<concat>},
+      {"Split", 1, stateless<split_1>, 1},    {"Split", 2, stateless<split_2>, 12},
+      {"Split", 13, stateless<split_13>, 17}, {"Split", 18, stateless<split>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

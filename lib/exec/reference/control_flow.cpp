@@ -360,15 +360,16 @@ void run_scan_8(Context& base) {
   }
 }
 
-constexpr KernelEntry entries[] = {
-    {"If", 1, stateless<run_if>},
-    {"Loop", 1, stateless<run_loop>},
-    {"Scan", 8, stateless<run_scan_8>, 8},
-    {"Scan", 9, stateless<run_scan>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> control_flow_kernels() { return entries; }
+std::span<const KernelEntry> control_flow_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"If", 1, stateless<run_if>},
+      {"Loop", 1, stateless<run_loop>},
+      {"Scan", 8, stateless<run_scan_8>, 8},
+      {"Scan", 9, stateless<run_scan>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -355,15 +355,16 @@ void col2im(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"Conv", 1, stateless<conv>},
-    {"FusedConv", 1, stateless<fused_conv>, std::numeric_limits<std::int64_t>::max(), "com.microsoft"},
-    {"ConvTranspose", 1, stateless<conv_transpose>},
-    {"Col2Im", 18, stateless<col2im>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> conv_kernels() { return entries; }
+std::span<const KernelEntry> conv_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Conv", 1, stateless<conv>},
+      {"FusedConv", 1, stateless<fused_conv>, std::numeric_limits<std::int64_t>::max(), "com.microsoft"},
+      {"ConvTranspose", 1, stateless<conv_transpose>},
+      {"Col2Im", 18, stateless<col2im>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -109,16 +109,17 @@ void top_k(Context& context) {
            flag(context.node(), "sorted", true));
 }
 
-constexpr KernelEntry entries[] = {
-    {"CumSum", 11, stateless<cumulative<true>>},
-    {"CumProd", 26, stateless<cumulative<false>>},
-    {"TopK", 1, stateless<top_k_1>, 9},
-    {"TopK", 10, stateless<top_k_10>, 10},
-    {"TopK", 11, stateless<top_k>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> cumulative_kernels() { return entries; }
+std::span<const KernelEntry> cumulative_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"CumSum", 11, stateless<cumulative<true>>},
+      {"CumProd", 26, stateless<cumulative<false>>},
+      {"TopK", 1, stateless<top_k_1>, 9},
+      {"TopK", 10, stateless<top_k_10>, 10},
+      {"TopK", 11, stateless<top_k>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

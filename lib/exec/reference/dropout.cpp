@@ -71,14 +71,15 @@ void dropout(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"Dropout", 1, stateless<dropout_1>, 9},
-    {"Dropout", 10, stateless<dropout_10>, 11},
-    {"Dropout", 12, stateless<dropout>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> dropout_kernels() { return entries; }
+std::span<const KernelEntry> dropout_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Dropout", 1, stateless<dropout_1>, 9},
+      {"Dropout", 10, stateless<dropout_10>, 11},
+      {"Dropout", 12, stateless<dropout>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

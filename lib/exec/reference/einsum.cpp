@@ -286,12 +286,13 @@ void einsum(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"Einsum", 12, stateless<einsum>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> einsum_kernels() { return entries; }
+std::span<const KernelEntry> einsum_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Einsum", 12, stateless<einsum>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -442,24 +442,25 @@ void zip_map(Context& context) {
 }
 
 constexpr std::int64_t latest = std::numeric_limits<std::int64_t>::max();
-constexpr KernelEntry entries[] = {
-    {"ArrayFeatureExtractor", 1, stateless<array_feature_extractor>, latest, "ai.onnx.ml"},
-    {"Binarizer", 1, stateless<binarizer>, latest, "ai.onnx.ml"},
-    {"Scaler", 1, stateless<scaler>, latest, "ai.onnx.ml"},
-    {"Normalizer", 1, stateless<normalizer>, latest, "ai.onnx.ml"},
-    {"Imputer", 1, stateless<imputer>, latest, "ai.onnx.ml"},
-    {"FeatureVectorizer", 1, stateless<feature_vectorizer>, latest, "ai.onnx.ml"},
-    {"OneHotEncoder", 1, stateless<one_hot_encoder>, latest, "ai.onnx.ml"},
-    {"LabelEncoder", 1, stateless<label_encoder_1>, 1, "ai.onnx.ml"},
-    {"LabelEncoder", 2, stateless<label_encoder>, latest, "ai.onnx.ml"},
-    {"CategoryMapper", 1, stateless<category_mapper>, latest, "ai.onnx.ml"},
-    {"DictVectorizer", 1, stateless<dict_vectorizer>, latest, "ai.onnx.ml"},
-    {"CastMap", 1, stateless<cast_map>, latest, "ai.onnx.ml"},
-    {"ZipMap", 1, stateless<zip_map>, latest, "ai.onnx.ml"},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> feature_kernels() { return entries; }
+std::span<const KernelEntry> feature_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"ArrayFeatureExtractor", 1, stateless<array_feature_extractor>, latest, "ai.onnx.ml"},
+      {"Binarizer", 1, stateless<binarizer>, latest, "ai.onnx.ml"},
+      {"Scaler", 1, stateless<scaler>, latest, "ai.onnx.ml"},
+      {"Normalizer", 1, stateless<normalizer>, latest, "ai.onnx.ml"},
+      {"Imputer", 1, stateless<imputer>, latest, "ai.onnx.ml"},
+      {"FeatureVectorizer", 1, stateless<feature_vectorizer>, latest, "ai.onnx.ml"},
+      {"OneHotEncoder", 1, stateless<one_hot_encoder>, latest, "ai.onnx.ml"},
+      {"LabelEncoder", 1, stateless<label_encoder_1>, 1, "ai.onnx.ml"},
+      {"LabelEncoder", 2, stateless<label_encoder>, latest, "ai.onnx.ml"},
+      {"CategoryMapper", 1, stateless<category_mapper>, latest, "ai.onnx.ml"},
+      {"DictVectorizer", 1, stateless<dict_vectorizer>, latest, "ai.onnx.ml"},
+      {"CastMap", 1, stateless<cast_map>, latest, "ai.onnx.ml"},
+      {"ZipMap", 1, stateless<zip_map>, latest, "ai.onnx.ml"},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

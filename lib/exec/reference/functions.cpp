@@ -99,38 +99,39 @@ void is_inf(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"Exp", 1, stateless<exp>},
-    {"Log", 1, stateless<log>},
-    {"Sqrt", 1, stateless<sqrt>},
-    {"Reciprocal", 1, stateless<reciprocal>},
-    {"Erf", 9, stateless<erf>},
-    {"Ceil", 1, stateless<ceil>},
-    {"Floor", 1, stateless<floor>},
-    {"Round", 11, stateless<round>},
-    {"Sin", 7, stateless<sin>},
-    {"Cos", 7, stateless<cos>},
-    {"Tan", 7, stateless<tan>},
-    {"Asin", 7, stateless<asin>},
-    {"Acos", 7, stateless<acos>},
-    {"Atan", 7, stateless<atan>},
-    {"Sinh", 9, stateless<sinh>},
-    {"Cosh", 9, stateless<cosh>},
-    {"Tanh", 1, stateless<tanh>},
-    {"Asinh", 9, stateless<asinh>},
-    {"Acosh", 9, stateless<acosh>},
-    {"Atanh", 9, stateless<atanh>},
-    {"Neg", 1, stateless<neg>},
-    {"Abs", 1, stateless<abs>},
-    {"Sign", 9, stateless<sign>},
-    {"Not", 1, stateless<logical_not>},
-    {"BitwiseNot", 18, stateless<bitwise_not>},
-    {"IsNaN", 9, stateless<is_nan>},
-    {"IsInf", 10, stateless<is_inf>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> function_kernels() { return entries; }
+std::span<const KernelEntry> function_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Exp", 1, stateless<exp>},
+      {"Log", 1, stateless<log>},
+      {"Sqrt", 1, stateless<sqrt>},
+      {"Reciprocal", 1, stateless<reciprocal>},
+      {"Erf", 9, stateless<erf>},
+      {"Ceil", 1, stateless<ceil>},
+      {"Floor", 1, stateless<floor>},
+      {"Round", 11, stateless<round>},
+      {"Sin", 7, stateless<sin>},
+      {"Cos", 7, stateless<cos>},
+      {"Tan", 7, stateless<tan>},
+      {"Asin", 7, stateless<asin>},
+      {"Acos", 7, stateless<acos>},
+      {"Atan", 7, stateless<atan>},
+      {"Sinh", 9, stateless<sinh>},
+      {"Cosh", 9, stateless<cosh>},
+      {"Tanh", 1, stateless<tanh>},
+      {"Asinh", 9, stateless<asinh>},
+      {"Acosh", 9, stateless<acosh>},
+      {"Atanh", 9, stateless<atanh>},
+      {"Neg", 1, stateless<neg>},
+      {"Abs", 1, stateless<abs>},
+      {"Sign", 9, stateless<sign>},
+      {"Not", 1, stateless<logical_not>},
+      {"BitwiseNot", 18, stateless<bitwise_not>},
+      {"IsNaN", 9, stateless<is_nan>},
+      {"IsInf", 10, stateless<is_inf>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -148,15 +148,16 @@ void gather_nd(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"Gather", 1, stateless<gather>},
-    {"GatherElements", 11, stateless<gather_elements>},
-    {"GatherND", 11, stateless<gather_nd>},
-    {"Compress", 9, stateless<compress>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> gather_kernels() { return entries; }
+std::span<const KernelEntry> gather_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Gather", 1, stateless<gather>},
+      {"GatherElements", 11, stateless<gather_elements>},
+      {"GatherND", 11, stateless<gather_nd>},
+      {"Compress", 9, stateless<compress>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

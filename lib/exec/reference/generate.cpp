@@ -186,17 +186,18 @@ void non_zero(Context& context) {
   }
 }
 
-constexpr KernelEntry entries[] = {
-    {"ConstantOfShape", 9, stateless<constant_of_shape>},
-    {"Range", 11, stateless<range>},
-    {"EyeLike", 9, stateless<eye_like>},
-    {"OneHot", 9, stateless<one_hot>},
-    {"Trilu", 14, stateless<trilu>},
-    {"NonZero", 9, stateless<non_zero>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> generate_kernels() { return entries; }
+std::span<const KernelEntry> generate_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"ConstantOfShape", 9, stateless<constant_of_shape>},
+      {"Range", 11, stateless<range>},
+      {"EyeLike", 9, stateless<eye_like>},
+      {"OneHot", 9, stateless<one_hot>},
+      {"Trilu", 14, stateless<trilu>},
+      {"NonZero", 9, stateless<non_zero>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

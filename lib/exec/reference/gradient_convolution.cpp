@@ -146,13 +146,14 @@ void weights(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    own_kernel("ConvGradientData", stateless<data>),
-    own_kernel("ConvGradientWeights", stateless<weights>),
-};
-
 }  // namespace
 
-std::span<const KernelEntry> gradient_convolution_kernels() { return entries; }
+std::span<const KernelEntry> gradient_convolution_kernels() {
+  static constexpr KernelEntry entries[] = {
+      own_kernel("ConvGradientData", stateless<data>),
+      own_kernel("ConvGradientWeights", stateless<weights>),
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -317,19 +317,20 @@ void space_to_column_depth(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    own_kernel("ConcatGradient", stateless<concat>),
-    own_kernel("SliceGradient", stateless<slice>),
-    own_kernel("PadGradient", stateless<pad>),
-    own_kernel("GatherGradient", stateless<gather>),
-    own_kernel("GatherElementsGradient", stateless<gather_elements>),
-    own_kernel("GatherNDGradient", stateless<gather_nd>),
-    own_kernel("TileGradient", stateless<tile>),
-    own_kernel("SpaceToColumnDepth", stateless<space_to_column_depth>),
-};
-
 }  // namespace
 
-std::span<const KernelEntry> gradient_movement_kernels() { return entries; }
+std::span<const KernelEntry> gradient_movement_kernels() {
+  static constexpr KernelEntry entries[] = {
+      own_kernel("ConcatGradient", stateless<concat>),
+      own_kernel("SliceGradient", stateless<slice>),
+      own_kernel("PadGradient", stateless<pad>),
+      own_kernel("GatherGradient", stateless<gather>),
+      own_kernel("GatherElementsGradient", stateless<gather_elements>),
+      own_kernel("GatherNDGradient", stateless<gather_nd>),
+      own_kernel("TileGradient", stateless<tile>),
+      own_kernel("SpaceToColumnDepth", stateless<space_to_column_depth>),
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -320,17 +320,18 @@ void local_response(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    own_kernel("BatchNormalizationTraining", stateless<batch_training>),
-    own_kernel("BatchNormalizationGradient", stateless<batch>),
-    own_kernel("LayerNormalizationGradient", stateless<layer>),
-    own_kernel("InstanceNormalizationGradient", stateless<instance>),
-    own_kernel("LpNormalizationGradient", stateless<lp>),
-    own_kernel("LRNGradient", stateless<local_response>),
-};
-
 }  // namespace
 
-std::span<const KernelEntry> gradient_normalization_kernels() { return entries; }
+std::span<const KernelEntry> gradient_normalization_kernels() {
+  static constexpr KernelEntry entries[] = {
+      own_kernel("BatchNormalizationTraining", stateless<batch_training>),
+      own_kernel("BatchNormalizationGradient", stateless<batch>),
+      own_kernel("LayerNormalizationGradient", stateless<layer>),
+      own_kernel("InstanceNormalizationGradient", stateless<instance>),
+      own_kernel("LpNormalizationGradient", stateless<lp>),
+      own_kernel("LRNGradient", stateless<local_response>),
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -109,14 +109,15 @@ void global_max_pool(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    own_kernel("MaxPoolGradient", stateless<max_pool>),
-    own_kernel("AveragePoolGradient", stateless<average_pool>),
-    own_kernel("GlobalMaxPoolGradient", stateless<global_max_pool>),
-};
-
 }  // namespace
 
-std::span<const KernelEntry> gradient_pooling_kernels() { return entries; }
+std::span<const KernelEntry> gradient_pooling_kernels() {
+  static constexpr KernelEntry entries[] = {
+      own_kernel("MaxPoolGradient", stateless<max_pool>),
+      own_kernel("AveragePoolGradient", stateless<average_pool>),
+      own_kernel("GlobalMaxPoolGradient", stateless<global_max_pool>),
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

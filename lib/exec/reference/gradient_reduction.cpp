@@ -283,22 +283,23 @@ void log_softmax(Context& context) {  // dy - exp(y) sum(dy)
   });
 }
 
-constexpr KernelEntry entries[] = {
-    own_kernel("SumTo", stateless<sum_to_shape>),
-    own_kernel("ChannelSum", stateless<channel_sum>),
-    own_kernel("Zeros", stateless<zeros>),
-    own_kernel("AsMatrix", stateless<as_matrix>),
-    own_kernel("InsertDimension", stateless<insert_dimension>),
-    own_kernel("RemoveDimension", stateless<remove_dimension>),
-    own_kernel("Spread", stateless<spread>),
-    own_kernel("ReduceMaxGradient", stateless<reduce_max>),
-    own_kernel("ReduceProdGradient", stateless<reduce_product>),
-    own_kernel("SoftmaxGradient", stateless<softmax>),
-    own_kernel("LogSoftmaxGradient", stateless<log_softmax>),
-};
-
 }  // namespace
 
-std::span<const KernelEntry> gradient_reduction_kernels() { return entries; }
+std::span<const KernelEntry> gradient_reduction_kernels() {
+  static constexpr KernelEntry entries[] = {
+      own_kernel("SumTo", stateless<sum_to_shape>),
+      own_kernel("ChannelSum", stateless<channel_sum>),
+      own_kernel("Zeros", stateless<zeros>),
+      own_kernel("AsMatrix", stateless<as_matrix>),
+      own_kernel("InsertDimension", stateless<insert_dimension>),
+      own_kernel("RemoveDimension", stateless<remove_dimension>),
+      own_kernel("Spread", stateless<spread>),
+      own_kernel("ReduceMaxGradient", stateless<reduce_max>),
+      own_kernel("ReduceProdGradient", stateless<reduce_product>),
+      own_kernel("SoftmaxGradient", stateless<softmax>),
+      own_kernel("LogSoftmaxGradient", stateless<log_softmax>),
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -272,14 +272,15 @@ void deform_conv(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"GridSample", 16, stateless<grid_sample>},
-    {"AffineGrid", 20, stateless<affine_grid>},
-    {"DeformConv", 19, stateless<deform_conv>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> grid_sample_kernels() { return entries; }
+std::span<const KernelEntry> grid_sample_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"GridSample", 16, stateless<grid_sample>},
+      {"AffineGrid", 20, stateless<affine_grid>},
+      {"DeformConv", 19, stateless<deform_conv>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

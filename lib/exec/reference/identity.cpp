@@ -40,13 +40,14 @@ void constant(Context& context) {
   }
 }
 
-constexpr KernelEntry entries[] = {
-    {"Identity", 1, stateless<identity>},
-    {"Constant", 1, stateless<constant>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> identity_kernels() { return entries; }
+std::span<const KernelEntry> identity_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Identity", 1, stateless<identity>},
+      {"Constant", 1, stateless<constant>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

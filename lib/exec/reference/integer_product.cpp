@@ -209,15 +209,16 @@ void qlinear_conv(Context& context) {
   requantize(context, sums, dims, multipliers, over, &out_zero, {}, out);
 }
 
-constexpr KernelEntry entries[] = {
-    {"MatMulInteger", 10, stateless<mat_mul_integer>},
-    {"QLinearMatMul", 10, stateless<qlinear_mat_mul>},
-    {"ConvInteger", 10, stateless<conv_integer>},
-    {"QLinearConv", 10, stateless<qlinear_conv>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> integer_product_kernels() { return entries; }
+std::span<const KernelEntry> integer_product_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"MatMulInteger", 10, stateless<mat_mul_integer>},
+      {"QLinearMatMul", 10, stateless<qlinear_mat_mul>},
+      {"ConvInteger", 10, stateless<conv_integer>},
+      {"QLinearConv", 10, stateless<qlinear_conv>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -292,15 +292,16 @@ void svm_classifier(Context& context) {
 }
 
 constexpr std::int64_t latest = std::numeric_limits<std::int64_t>::max();
-constexpr KernelEntry entries[] = {
-    {"LinearRegressor", 1, stateless<linear_regressor>, latest, "ai.onnx.ml"},
-    {"LinearClassifier", 1, stateless<linear_classifier>, latest, "ai.onnx.ml"},
-    {"SVMRegressor", 1, stateless<svm_regressor>, latest, "ai.onnx.ml"},
-    {"SVMClassifier", 1, stateless<svm_classifier>, latest, "ai.onnx.ml"},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> linear_model_kernels() { return entries; }
+std::span<const KernelEntry> linear_model_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"LinearRegressor", 1, stateless<linear_regressor>, latest, "ai.onnx.ml"},
+      {"LinearClassifier", 1, stateless<linear_classifier>, latest, "ai.onnx.ml"},
+      {"SVMRegressor", 1, stateless<svm_regressor>, latest, "ai.onnx.ml"},
+      {"SVMClassifier", 1, stateless<svm_classifier>, latest, "ai.onnx.ml"},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -76,13 +76,14 @@ void loss_of(Context& context, bool from_scores) {
 void negative_log_likelihood(Context& context) { loss_of(context, false); }
 void softmax_cross_entropy(Context& context) { loss_of(context, true); }
 
-constexpr KernelEntry entries[] = {
-    {"NegativeLogLikelihoodLoss", 12, stateless<negative_log_likelihood>},
-    {"SoftmaxCrossEntropyLoss", 12, stateless<softmax_cross_entropy>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> loss_kernels() { return entries; }
+std::span<const KernelEntry> loss_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"NegativeLogLikelihoodLoss", 12, stateless<negative_log_likelihood>},
+      {"SoftmaxCrossEntropyLoss", 12, stateless<softmax_cross_entropy>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

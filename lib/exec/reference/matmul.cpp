@@ -139,13 +139,14 @@ void gemm(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"MatMul", 1, stateless<mat_mul>},
-    {"Gemm", 1, stateless<gemm>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> matmul_kernels() { return entries; }
+std::span<const KernelEntry> matmul_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"MatMul", 1, stateless<mat_mul>},
+      {"Gemm", 1, stateless<gemm>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -176,19 +176,20 @@ void space_to_depth(Context& context) {
   copy_strided(context, in, 0, dims, steps, out);
 }
 
-constexpr KernelEntry entries[] = {
-    {"Transpose", 1, stateless<transpose>},
-    {"Slice", 1, stateless<slice_1>, 9},
-    {"Slice", 10, stateless<slice>},
-    {"Expand", 8, stateless<expand>},
-    {"Tile", 1, stateless<tile_1>, 5},
-    {"Tile", 6, stateless<tile>},
-    {"DepthToSpace", 1, stateless<depth_to_space>},
-    {"SpaceToDepth", 1, stateless<space_to_depth>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> movement_kernels() { return entries; }
+std::span<const KernelEntry> movement_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Transpose", 1, stateless<transpose>},
+      {"Slice", 1, stateless<slice_1>, 9},
+      {"Slice", 10, stateless<slice>},
+      {"Expand", 8, stateless<expand>},
+      {"Tile", 1, stateless<tile_1>, 5},
+      {"Tile", 6, stateless<tile>},
+      {"DepthToSpace", 1, stateless<depth_to_space>},
+      {"SpaceToDepth", 1, stateless<space_to_depth>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

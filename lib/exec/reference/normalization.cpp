@@ -282,19 +282,20 @@ void lrn(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"InstanceNormalization", 1, stateless<instance_normalization>},
-    {"GroupNormalization", 18, stateless<group_normalization_18>, 20},
-    {"GroupNormalization", 21, stateless<group_normalization_21>},
-    {"LayerNormalization", 1, stateless<layer_normalization>},  // 17; older files hold it, as ONNX Runtime takes them
-    {"RMSNormalization", 23, stateless<rms_normalization>},
-    {"MeanVarianceNormalization", 1, stateless<mean_variance_normalization>},
-    {"LpNormalization", 1, stateless<lp_normalization>},
-    {"LRN", 1, stateless<lrn>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> normalization_kernels() { return entries; }
+std::span<const KernelEntry> normalization_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"InstanceNormalization", 1, stateless<instance_normalization>},
+      {"GroupNormalization", 18, stateless<group_normalization_18>, 20},
+      {"GroupNormalization", 21, stateless<group_normalization_21>},
+      {"LayerNormalization", 1, stateless<layer_normalization>},  // 17; older files hold it, as ONNX Runtime takes them
+      {"RMSNormalization", 23, stateless<rms_normalization>},
+      {"MeanVarianceNormalization", 1, stateless<mean_variance_normalization>},
+      {"LpNormalization", 1, stateless<lp_normalization>},
+      {"LRN", 1, stateless<lrn>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -129,15 +129,16 @@ void center_crop_pad(Context& context) {
                 [&]<typename T>(const T* source, T* to) { fill_from<T>(source, in.dims, to, from, T{}); });
 }
 
-constexpr KernelEntry entries[] = {
-    {"CenterCropPad", 18, stateless<center_crop_pad>},
-    {"Pad", 1, stateless<pad_1>, 1},
-    {"Pad", 2, stateless<pad_2>, 10},
-    {"Pad", 11, stateless<pad>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> pad_kernels() { return entries; }
+std::span<const KernelEntry> pad_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"CenterCropPad", 18, stateless<center_crop_pad>},
+      {"Pad", 1, stateless<pad_1>, 1},
+      {"Pad", 2, stateless<pad_2>, 10},
+      {"Pad", 11, stateless<pad>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -254,17 +254,18 @@ void global_lp_pool(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"MaxPool", 1, stateless<max_pool>},
-    {"AveragePool", 1, stateless<average_pool>},
-    {"LpPool", 1, stateless<lp_pool>},
-    {"GlobalMaxPool", 1, stateless<global_max_pool>},
-    {"GlobalAveragePool", 1, stateless<global_average_pool>},
-    {"GlobalLpPool", 1, stateless<global_lp_pool>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> pool_kernels() { return entries; }
+std::span<const KernelEntry> pool_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"MaxPool", 1, stateless<max_pool>},
+      {"AveragePool", 1, stateless<average_pool>},
+      {"LpPool", 1, stateless<lp_pool>},
+      {"GlobalMaxPool", 1, stateless<global_max_pool>},
+      {"GlobalAveragePool", 1, stateless<global_average_pool>},
+      {"GlobalLpPool", 1, stateless<global_lp_pool>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

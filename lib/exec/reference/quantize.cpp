@@ -252,17 +252,18 @@ void dynamic_quantize_linear(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"QuantizeLinear", 10, stateless<quantize_linear>},
-    {"DequantizeLinear", 10, stateless<dequantize_linear>},
-    {"DynamicQuantizeLinear", 11, stateless<dynamic_quantize_linear>},
-    // ONNX Runtime's older spelling of the same.
-    {"QuantizeLinear", 1, stateless<quantize_linear>, std::numeric_limits<std::int64_t>::max(), "com.microsoft"},
-    {"DequantizeLinear", 1, stateless<dequantize_linear>, std::numeric_limits<std::int64_t>::max(), "com.microsoft"},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> quantize_kernels() { return entries; }
+std::span<const KernelEntry> quantize_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"QuantizeLinear", 10, stateless<quantize_linear>},
+      {"DequantizeLinear", 10, stateless<dequantize_linear>},
+      {"DynamicQuantizeLinear", 11, stateless<dynamic_quantize_linear>},
+      // ONNX Runtime's older spelling of the same.
+      {"QuantizeLinear", 1, stateless<quantize_linear>, std::numeric_limits<std::int64_t>::max(), "com.microsoft"},
+      {"DequantizeLinear", 1, stateless<dequantize_linear>, std::numeric_limits<std::int64_t>::max(), "com.microsoft"},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

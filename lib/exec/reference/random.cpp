@@ -124,17 +124,18 @@ void multinomial(Context& context) {
   }
 }
 
-constexpr KernelEntry entries[] = {
-    {"RandomNormal", 1, stateless<made<fill_normal>>},
-    {"RandomUniform", 1, stateless<made<fill_uniform>>},
-    {"RandomNormalLike", 1, stateless<made_like<fill_normal>>},
-    {"RandomUniformLike", 1, stateless<made_like<fill_uniform>>},
-    {"Bernoulli", 15, stateless<bernoulli>},
-    {"Multinomial", 7, stateless<multinomial>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> random_kernels() { return entries; }
+std::span<const KernelEntry> random_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"RandomNormal", 1, stateless<made<fill_normal>>},
+      {"RandomUniform", 1, stateless<made<fill_uniform>>},
+      {"RandomNormalLike", 1, stateless<made_like<fill_normal>>},
+      {"RandomUniformLike", 1, stateless<made_like<fill_uniform>>},
+      {"Bernoulli", 15, stateless<bernoulli>},
+      {"Multinomial", 7, stateless<multinomial>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

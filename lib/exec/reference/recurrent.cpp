@@ -318,14 +318,15 @@ void recurrent(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"LSTM", 1, stateless<recurrent<Cell::lstm>>},
-    {"GRU", 1, stateless<recurrent<Cell::gru>>},
-    {"RNN", 1, stateless<recurrent<Cell::rnn>>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> recurrent_kernels() { return entries; }
+std::span<const KernelEntry> recurrent_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"LSTM", 1, stateless<recurrent<Cell::lstm>>},
+      {"GRU", 1, stateless<recurrent<Cell::gru>>},
+      {"RNN", 1, stateless<recurrent<Cell::rnn>>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

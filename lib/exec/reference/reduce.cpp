@@ -248,29 +248,6 @@ void over_input(Context& context) {
   reduce<Op>(context, true);
 }
 
-constexpr KernelEntry entries[] = {
-    {"ReduceSum", 1, stateless<over_attribute<Sum>>, 12},
-    {"ReduceMean", 1, stateless<over_attribute<Mean>>, 17},
-    {"ReduceProd", 1, stateless<over_attribute<Product>>, 17},
-    {"ReduceMax", 1, stateless<over_attribute<Max>>, 17},
-    {"ReduceMin", 1, stateless<over_attribute<Min>>, 17},
-    {"ReduceL1", 1, stateless<over_attribute<L1>>, 17},
-    {"ReduceL2", 1, stateless<over_attribute<L2>>, 17},
-    {"ReduceSumSquare", 1, stateless<over_attribute<SumOfSquares>>, 17},
-    {"ReduceLogSum", 1, stateless<over_attribute<LogSum>>, 17},
-    {"ReduceLogSumExp", 1, stateless<over_attribute<LogSumExp>>, 17},
-    {"ReduceSum", 13, stateless<over_input<Sum>>},
-    {"ReduceMean", 18, stateless<over_input<Mean>>},
-    {"ReduceProd", 18, stateless<over_input<Product>>},
-    {"ReduceMax", 18, stateless<over_input<Max>>},
-    {"ReduceMin", 18, stateless<over_input<Min>>},
-    {"ReduceL1", 18, stateless<over_input<L1>>},
-    {"ReduceL2", 18, stateless<over_input<L2>>},
-    {"ReduceSumSquare", 18, stateless<over_input<SumOfSquares>>},
-    {"ReduceLogSum", 18, stateless<over_input<LogSum>>},
-    {"ReduceLogSumExp", 18, stateless<over_input<LogSumExp>>},
-};
-
 }  // namespace
 
 ReducePlan::ReducePlan(const ir::Dims& dims, const std::vector<bool>& axes) {
@@ -318,6 +295,30 @@ ir::Dims reduced_dims(const ir::Dims& dims, const std::vector<bool>& axes, bool 
   return result;
 }
 
-std::span<const KernelEntry> reduce_kernels() { return entries; }
+std::span<const KernelEntry> reduce_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"ReduceSum", 1, stateless<over_attribute<Sum>>, 12},
+      {"ReduceMean", 1, stateless<over_attribute<Mean>>, 17},
+      {"ReduceProd", 1, stateless<over_attribute<Product>>, 17},
+      {"ReduceMax", 1, stateless<over_attribute<Max>>, 17},
+      {"ReduceMin", 1, stateless<over_attribute<Min>>, 17},
+      {"ReduceL1", 1, stateless<over_attribute<L1>>, 17},
+      {"ReduceL2", 1, stateless<over_attribute<L2>>, 17},
+      {"ReduceSumSquare", 1, stateless<over_attribute<SumOfSquares>>, 17},
+      {"ReduceLogSum", 1, stateless<over_attribute<LogSum>>, 17},
+      {"ReduceLogSumExp", 1, stateless<over_attribute<LogSumExp>>, 17},
+      {"ReduceSum", 13, stateless<over_input<Sum>>},
+      {"ReduceMean", 18, stateless<over_input<Mean>>},
+      {"ReduceProd", 18, stateless<over_input<Product>>},
+      {"ReduceMax", 18, stateless<over_input<Max>>},
+      {"ReduceMin", 18, stateless<over_input<Min>>},
+      {"ReduceL1", 18, stateless<over_input<L1>>},
+      {"ReduceL2", 18, stateless<over_input<L2>>},
+      {"ReduceSumSquare", 18, stateless<over_input<SumOfSquares>>},
+      {"ReduceLogSum", 18, stateless<over_input<LogSum>>},
+      {"ReduceLogSumExp", 18, stateless<over_input<LogSumExp>>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -103,20 +103,21 @@ void size(Context& context) {
   context.output(0, ir::ElementType::int64, {}).as<std::int64_t>()[0] = count;
 }
 
-constexpr KernelEntry entries[] = {
-    {"Reshape", 1, stateless<reshape_1>, 4},
-    {"Reshape", 5, stateless<reshape>},
-    {"Flatten", 1, stateless<flatten>},
-    {"Squeeze", 1, stateless<squeeze_1>, 12},
-    {"Squeeze", 13, stateless<squeeze>},
-    {"Unsqueeze", 1, stateless<unsqueeze_1>, 12},
-    {"Unsqueeze", 13, stateless<unsqueeze>},
-    {"Shape", 1, stateless<shape>},
-    {"Size", 1, stateless<size>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> reshape_kernels() { return entries; }
+std::span<const KernelEntry> reshape_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Reshape", 1, stateless<reshape_1>, 4},
+      {"Reshape", 5, stateless<reshape>},
+      {"Flatten", 1, stateless<flatten>},
+      {"Squeeze", 1, stateless<squeeze_1>, 12},
+      {"Squeeze", 13, stateless<squeeze>},
+      {"Unsqueeze", 1, stateless<unsqueeze_1>, 12},
+      {"Unsqueeze", 13, stateless<unsqueeze>},
+      {"Shape", 1, stateless<shape>},
+      {"Size", 1, stateless<size>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

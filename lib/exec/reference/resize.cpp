@@ -344,14 +344,15 @@ void resize_11(Context& context) {
   resize(context, options, changes);
 }
 
-constexpr KernelEntry entries[] = {
-    {"Upsample", 1, stateless<upsample_1>, 6}, {"Upsample", 7, stateless<upsample_7>, 8},
-    {"Upsample", 9, stateless<upsample_9>},    {"Resize", 10, stateless<upsample_9>, 10},
-    {"Resize", 11, stateless<resize_11>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> resize_kernels() { return entries; }
+std::span<const KernelEntry> resize_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Upsample", 1, stateless<upsample_1>, 6}, {"Upsample", 7, stateless<upsample_7>, 8},
+      {"Upsample", 9, stateless<upsample_9>},    {"Resize", 10, stateless<upsample_9>, 10},
+      {"Resize", 11, stateless<resize_11>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -129,14 +129,15 @@ void scatter_nd(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"Scatter", 9, stateless<scatter_elements>},
-    {"ScatterElements", 11, stateless<scatter_elements>},
-    {"ScatterND", 11, stateless<scatter_nd>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> scatter_kernels() { return entries; }
+std::span<const KernelEntry> scatter_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Scatter", 9, stateless<scatter_elements>},
+      {"ScatterElements", 11, stateless<scatter_elements>},
+      {"ScatterND", 11, stateless<scatter_nd>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -218,23 +218,24 @@ void optional_get_element(Context& context) {
   context.set_output(0, *optional->value);
 }
 
-constexpr KernelEntry entries[] = {
-    {"SequenceConstruct", 11, stateless<sequence_construct>},
-    {"SequenceEmpty", 11, stateless<sequence_empty>},
-    {"SequenceAt", 11, stateless<sequence_at>},
-    {"SequenceInsert", 11, stateless<sequence_insert>},
-    {"SequenceErase", 11, stateless<sequence_erase>},
-    {"SequenceLength", 11, stateless<sequence_length>},
-    {"SplitToSequence", 11, stateless<split_to_sequence>},
-    {"ConcatFromSequence", 11, stateless<concat_from_sequence>},
-    {"SequenceMap", 17, stateless<sequence_map>},
-    {"Optional", 15, stateless<make_optional>},
-    {"OptionalHasElement", 15, stateless<optional_has_element>},
-    {"OptionalGetElement", 15, stateless<optional_get_element>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> sequence_kernels() { return entries; }
+std::span<const KernelEntry> sequence_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"SequenceConstruct", 11, stateless<sequence_construct>},
+      {"SequenceEmpty", 11, stateless<sequence_empty>},
+      {"SequenceAt", 11, stateless<sequence_at>},
+      {"SequenceInsert", 11, stateless<sequence_insert>},
+      {"SequenceErase", 11, stateless<sequence_erase>},
+      {"SequenceLength", 11, stateless<sequence_length>},
+      {"SplitToSequence", 11, stateless<split_to_sequence>},
+      {"ConcatFromSequence", 11, stateless<concat_from_sequence>},
+      {"SequenceMap", 17, stateless<sequence_map>},
+      {"Optional", 15, stateless<make_optional>},
+      {"OptionalHasElement", 15, stateless<optional_has_element>},
+      {"OptionalGetElement", 15, stateless<optional_get_element>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

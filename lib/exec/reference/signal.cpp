@@ -302,19 +302,20 @@ void det(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"DFT", 17, stateless<dft_17>, 19},
-    {"DFT", 20, stateless<dft>},
-    {"STFT", 17, stateless<stft>},
-    {"MelWeightMatrix", 17, stateless<mel_weight_matrix>},
-    {"HannWindow", 17, stateless<hann>},
-    {"HammingWindow", 17, stateless<hamming>},
-    {"BlackmanWindow", 17, stateless<blackman>},
-    {"Det", 11, stateless<det>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> signal_kernels() { return entries; }
+std::span<const KernelEntry> signal_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"DFT", 17, stateless<dft_17>, 19},
+      {"DFT", 20, stateless<dft>},
+      {"STFT", 17, stateless<stft>},
+      {"MelWeightMatrix", 17, stateless<mel_weight_matrix>},
+      {"HannWindow", 17, stateless<hann>},
+      {"HammingWindow", 17, stateless<hamming>},
+      {"BlackmanWindow", 17, stateless<blackman>},
+      {"Det", 11, stateless<det>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

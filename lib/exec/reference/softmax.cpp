@@ -76,14 +76,15 @@ void run(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"Softmax", 1, stateless<run<Softmax, true>>, 12},     {"LogSoftmax", 1, stateless<run<LogSoftmax, true>>, 12},
-    {"Hardmax", 1, stateless<run<Hardmax, true>>, 12},     {"Softmax", 13, stateless<run<Softmax, false>>},
-    {"LogSoftmax", 13, stateless<run<LogSoftmax, false>>}, {"Hardmax", 13, stateless<run<Hardmax, false>>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> softmax_kernels() { return entries; }
+std::span<const KernelEntry> softmax_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Softmax", 1, stateless<run<Softmax, true>>, 12},     {"LogSoftmax", 1, stateless<run<LogSoftmax, true>>, 12},
+      {"Hardmax", 1, stateless<run<Hardmax, true>>, 12},     {"Softmax", 13, stateless<run<Softmax, false>>},
+      {"LogSoftmax", 13, stateless<run<LogSoftmax, false>>}, {"Hardmax", 13, stateless<run<Hardmax, false>>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

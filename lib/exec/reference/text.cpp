@@ -283,14 +283,15 @@ void tf_idf_vectorizer(Context& context) {
   }
 }
 
-constexpr KernelEntry entries[] = {
-    {"StringConcat", 20, stateless<string_concat>},         {"StringSplit", 20, stateless<string_split>},
-    {"StringNormalizer", 10, stateless<string_normalizer>}, {"RegexFullMatch", 20, stateless<regex_full_match>},
-    {"TfIdfVectorizer", 9, stateless<tf_idf_vectorizer>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> text_kernels() { return entries; }
+std::span<const KernelEntry> text_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"StringConcat", 20, stateless<string_concat>},         {"StringSplit", 20, stateless<string_split>},
+      {"StringNormalizer", 10, stateless<string_normalizer>}, {"RegexFullMatch", 20, stateless<regex_full_match>},
+      {"TfIdfVectorizer", 9, stateless<tf_idf_vectorizer>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

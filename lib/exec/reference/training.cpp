@@ -106,14 +106,15 @@ void momentum(Context& context) {
 }
 
 constexpr std::int64_t latest = std::numeric_limits<std::int64_t>::max();
-constexpr KernelEntry entries[] = {
-    {"Adagrad", 1, stateless<adagrad>, latest, "ai.onnx.preview.training"},
-    {"Adam", 1, stateless<adam>, latest, "ai.onnx.preview.training"},
-    {"Momentum", 1, stateless<momentum>, latest, "ai.onnx.preview.training"},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> training_kernels() { return entries; }
+std::span<const KernelEntry> training_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Adagrad", 1, stateless<adagrad>, latest, "ai.onnx.preview.training"},
+      {"Adam", 1, stateless<adam>, latest, "ai.onnx.preview.training"},
+      {"Momentum", 1, stateless<momentum>, latest, "ai.onnx.preview.training"},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

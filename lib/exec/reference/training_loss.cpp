@@ -279,17 +279,18 @@ void regression_gradient(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    own_kernel("SoftmaxCrossEntropy", stateless<cross_entropy>),
-    own_kernel("SoftmaxCrossEntropyGradient", stateless<cross_entropy_gradient>),
-    own_kernel("BinaryCrossEntropy", stateless<binary>),
-    own_kernel("BinaryCrossEntropyGradient", stateless<binary_gradient>),
-    own_kernel("RegressionLoss", stateless<regression>),
-    own_kernel("RegressionLossGradient", stateless<regression_gradient>),
-};
-
 }  // namespace
 
-std::span<const KernelEntry> training_loss_kernels() { return entries; }
+std::span<const KernelEntry> training_loss_kernels() {
+  static constexpr KernelEntry entries[] = {
+      own_kernel("SoftmaxCrossEntropy", stateless<cross_entropy>),
+      own_kernel("SoftmaxCrossEntropyGradient", stateless<cross_entropy_gradient>),
+      own_kernel("BinaryCrossEntropy", stateless<binary>),
+      own_kernel("BinaryCrossEntropyGradient", stateless<binary_gradient>),
+      own_kernel("RegressionLoss", stateless<regression>),
+      own_kernel("RegressionLossGradient", stateless<regression_gradient>),
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -430,14 +430,15 @@ class Ensemble : public Kernel {
 };
 
 constexpr std::int64_t latest = std::numeric_limits<std::int64_t>::max();
-constexpr KernelEntry entries[] = {
-    {"TreeEnsembleRegressor", 1, make<Regressor>, latest, "ai.onnx.ml"},
-    {"TreeEnsembleClassifier", 1, make<Classifier>, latest, "ai.onnx.ml"},
-    {"TreeEnsemble", 5, make<Ensemble>, latest, "ai.onnx.ml"},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> tree_kernels() { return entries; }
+std::span<const KernelEntry> tree_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"TreeEnsembleRegressor", 1, make<Regressor>, latest, "ai.onnx.ml"},
+      {"TreeEnsembleClassifier", 1, make<Classifier>, latest, "ai.onnx.ml"},
+      {"TreeEnsemble", 5, make<Ensemble>, latest, "ai.onnx.ml"},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -156,13 +156,14 @@ void reverse_sequence(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"Unique", 11, stateless<unique>},
-    {"ReverseSequence", 10, stateless<reverse_sequence>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> unique_kernels() { return entries; }
+std::span<const KernelEntry> unique_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"Unique", 11, stateless<unique>},
+      {"ReverseSequence", 10, stateless<reverse_sequence>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

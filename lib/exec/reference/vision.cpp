@@ -280,16 +280,17 @@ void max_unpool(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    {"NonMaxSuppression", 10, stateless<non_max_suppression>},
-    {"RoiAlign", 10, stateless<roi_align_10>, 15},
-    {"RoiAlign", 16, stateless<roi_align>},
-    {"MaxRoiPool", 1, stateless<max_roi_pool>},
-    {"MaxUnpool", 9, stateless<max_unpool>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> vision_kernels() { return entries; }
+std::span<const KernelEntry> vision_kernels() {
+  static constexpr KernelEntry entries[] = {
+      {"NonMaxSuppression", 10, stateless<non_max_suppression>},
+      {"RoiAlign", 10, stateless<roi_align_10>, 15},
+      {"RoiAlign", 16, stateless<roi_align>},
+      {"MaxRoiPool", 1, stateless<max_roi_pool>},
+      {"MaxUnpool", 9, stateless<max_unpool>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

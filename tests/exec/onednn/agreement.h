@@ -7,10 +7,11 @@
 #include "hone/exec/session.h"
 #include "hone/ir/model.h"
 #include "hone/support/error.h"
-#include "hone/support/random.h"
+#include "random.h"
 
 namespace hone::exec {
 
+using hone::testing::between;
 using ir::Dims;
 using ir::ElementType;
 using ir::Graph;
@@ -23,10 +24,6 @@ inline Model empty_model() {
   model.ir_version = 9;
   model.set_opset("", 20);
   return model;
-}
-
-inline std::int64_t between(Random& random, std::int64_t low, std::int64_t high) {
-  return low + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(high - low + 1)));
 }
 
 inline Tensor normal(Random& random, const Dims& dims) {

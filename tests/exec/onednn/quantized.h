@@ -11,14 +11,12 @@
 #include "hone/exec/session.h"
 #include "hone/ir/model.h"
 #include "hone/support/error.h"
-#include "hone/support/random.h"
+#include "random.h"
 
 namespace hone::exec::testing {
 
-inline std::int64_t between(Random& random, std::int64_t low, std::int64_t high) {
-  return low + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(high - low + 1)));
-}
-inline bool chance(Random& random) { return random.below(2) == 0; }
+using hone::testing::between;
+using hone::testing::chance;
 
 struct QuantizedModel {
   ir::Model model;

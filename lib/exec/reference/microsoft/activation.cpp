@@ -48,15 +48,16 @@ void quick_gelu(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    microsoft("Gelu", stateless<with_bias<Exact>>),
-    microsoft("BiasGelu", stateless<with_bias<Exact>>),
-    microsoft("FastGelu", stateless<with_bias<ByTanh>>),
-    microsoft("QuickGelu", stateless<quick_gelu>),
-};
-
 }  // namespace
 
-std::span<const KernelEntry> microsoft_activation_kernels() { return entries; }
+std::span<const KernelEntry> microsoft_activation_kernels() {
+  static constexpr KernelEntry entries[] = {
+      microsoft("Gelu", stateless<with_bias<Exact>>),
+      microsoft("BiasGelu", stateless<with_bias<Exact>>),
+      microsoft("FastGelu", stateless<with_bias<ByTanh>>),
+      microsoft("QuickGelu", stateless<quick_gelu>),
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -492,15 +492,16 @@ void group_query_attention(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    microsoft("Attention", stateless<attention>),
-    microsoft("MultiHeadAttention", stateless<multi_head_attention>),
-    microsoft("GroupQueryAttention", stateless<group_query_attention>),
-    microsoft("RotaryEmbedding", stateless<rotary_embedding>),
-};
-
 }  // namespace
 
-std::span<const KernelEntry> microsoft_attention_kernels() { return entries; }
+std::span<const KernelEntry> microsoft_attention_kernels() {
+  static constexpr KernelEntry entries[] = {
+      microsoft("Attention", stateless<attention>),
+      microsoft("MultiHeadAttention", stateless<multi_head_attention>),
+      microsoft("GroupQueryAttention", stateless<group_query_attention>),
+      microsoft("RotaryEmbedding", stateless<rotary_embedding>),
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

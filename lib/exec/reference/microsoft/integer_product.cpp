@@ -119,14 +119,15 @@ void qgemm(Context& context) {
   requantize(context, sums, dims, multipliers, b_scale.count() == 1 ? ir::Dims() : b_scale.dims, y_zero, {}, out);
 }
 
-constexpr KernelEntry entries[] = {
-    microsoft("QGemm", stateless<qgemm>),
-    microsoft("DynamicQuantizeMatMul", stateless<dynamic_quantize_mat_mul>),
-    microsoft("MatMulIntegerToFloat", stateless<mat_mul_integer_to_float>),
-};
-
 }  // namespace
 
-std::span<const KernelEntry> microsoft_integer_product_kernels() { return entries; }
+std::span<const KernelEntry> microsoft_integer_product_kernels() {
+  static constexpr KernelEntry entries[] = {
+      microsoft("QGemm", stateless<qgemm>),
+      microsoft("DynamicQuantizeMatMul", stateless<dynamic_quantize_mat_mul>),
+      microsoft("MatMulIntegerToFloat", stateless<mat_mul_integer_to_float>),
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

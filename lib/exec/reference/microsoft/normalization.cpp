@@ -162,15 +162,16 @@ void embed_normalization(Context& context) {
   for (std::int64_t i = 0; i < batch * length; ++i) counts[i / length] += seen[static_cast<std::size_t>(i)] == 1;
 }
 
-constexpr KernelEntry entries[] = {
-    microsoft("SkipLayerNormalization", stateless<skip_normalization<false>>),
-    microsoft("SkipSimplifiedLayerNormalization", stateless<skip_normalization<true>>),
-    microsoft("EmbedLayerNormalization", stateless<embed_normalization>),
-    {"SimplifiedLayerNormalization", 1, stateless<simplified_normalization>},
-};
-
 }  // namespace
 
-std::span<const KernelEntry> microsoft_normalization_kernels() { return entries; }
+std::span<const KernelEntry> microsoft_normalization_kernels() {
+  static constexpr KernelEntry entries[] = {
+      microsoft("SkipLayerNormalization", stateless<skip_normalization<false>>),
+      microsoft("SkipSimplifiedLayerNormalization", stateless<skip_normalization<true>>),
+      microsoft("EmbedLayerNormalization", stateless<embed_normalization>),
+      {"SimplifiedLayerNormalization", 1, stateless<simplified_normalization>},
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

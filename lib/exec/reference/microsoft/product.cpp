@@ -230,14 +230,15 @@ void gather_block_quantized(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    microsoft("FusedMatMul", stateless<fused_mat_mul>),
-    microsoft("MatMulNBits", stateless<mat_mul_nbits>),
-    microsoft("GatherBlockQuantized", stateless<gather_block_quantized>),
-};
-
 }  // namespace
 
-std::span<const KernelEntry> microsoft_product_kernels() { return entries; }
+std::span<const KernelEntry> microsoft_product_kernels() {
+  static constexpr KernelEntry entries[] = {
+      microsoft("FusedMatMul", stateless<fused_mat_mul>),
+      microsoft("MatMulNBits", stateless<mat_mul_nbits>),
+      microsoft("GatherBlockQuantized", stateless<gather_block_quantized>),
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -239,20 +239,21 @@ void where(Context& context) {
   });
 }
 
-constexpr KernelEntry entries[] = {
-    microsoft("QLinearAdd", stateless<binary<false>>),
-    microsoft("QLinearMul", stateless<binary<true>>),
-    microsoft("QLinearSigmoid", stateless<sigmoid>),
-    microsoft("QLinearLeakyRelu", stateless<leaky_relu>),
-    microsoft("QLinearSoftmax", stateless<softmax>),
-    microsoft("QLinearAveragePool", stateless<average_pool<false>>),
-    microsoft("QLinearGlobalAveragePool", stateless<average_pool<true>>),
-    microsoft("QLinearConcat", stateless<concat>),
-    microsoft("QLinearWhere", stateless<where>),
-};
-
 }  // namespace
 
-std::span<const KernelEntry> microsoft_quantize_kernels() { return entries; }
+std::span<const KernelEntry> microsoft_quantize_kernels() {
+  static constexpr KernelEntry entries[] = {
+      microsoft("QLinearAdd", stateless<binary<false>>),
+      microsoft("QLinearMul", stateless<binary<true>>),
+      microsoft("QLinearSigmoid", stateless<sigmoid>),
+      microsoft("QLinearLeakyRelu", stateless<leaky_relu>),
+      microsoft("QLinearSoftmax", stateless<softmax>),
+      microsoft("QLinearAveragePool", stateless<average_pool<false>>),
+      microsoft("QLinearGlobalAveragePool", stateless<average_pool<true>>),
+      microsoft("QLinearConcat", stateless<concat>),
+      microsoft("QLinearWhere", stateless<where>),
+  };
+  return entries;
+}
 
 }  // namespace hone::exec

@@ -151,12 +151,13 @@ void dynamic_quantize_lstm(Context& context) {
   }
 }
 
-constexpr KernelEntry entries[] = {
-    microsoft("DynamicQuantizeLSTM", stateless<dynamic_quantize_lstm>),
-};
-
 }  // namespace
 
-std::span<const KernelEntry> microsoft_recurrent_kernels() { return entries; }
+std::span<const KernelEntry> microsoft_recurrent_kernels() {
+  static constexpr KernelEntry entries[] = {
+      microsoft("DynamicQuantizeLSTM", stateless<dynamic_quantize_lstm>),
+  };
+  return entries;
+}
 
 }  // namespace hone::exec
