@@ -23,6 +23,7 @@ file(GLOB hone_kernels CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/lib/exec/referen
 set_source_files_properties(${hone_kernels} PROPERTIES COMPILE_OPTIONS
   "$<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release>>:-fvect-cost-model=dynamic>")
 hone_precompile(hone)
+hone_unity(hone LONE "/lib/(exec/.+|passes)/")
 # Public headers show fmt and nlohmann/json; ONNX, protobuf, Eigen and the rest stay inside.
 target_link_libraries(hone
   PUBLIC fmt::fmt nlohmann_json::nlohmann_json

@@ -10,6 +10,7 @@ target_link_libraries(hone_tool PRIVATE
 # Nothing here takes time but to compile.
 target_compile_options(hone_tool PRIVATE $<$<CONFIG:Release>:-O1>)
 hone_precompile(hone_tool <nlohmann/json.hpp>)
+hone_unity(hone_tool)
 if(HONE_SANITIZED)
   target_sources(hone_tool PRIVATE "${PROJECT_SOURCE_DIR}/tests/testing/sanitizers.cpp")
   set_source_files_properties("${PROJECT_SOURCE_DIR}/tests/testing/sanitizers.cpp" PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
