@@ -75,7 +75,7 @@ bool versions_agree(const ir::Function& function, ir::Model& model) {
 }  // namespace
 
 ir::Node* inline_function(ir::Node& node, ir::Model& model, shapes::Inference& inference) {
-  const ir::Function* function = model.find_function(node.domain(), node.op_type(), node.overload());
+  const ir::Function* function = model.functions.called_by(node);
   std::unique_ptr<ir::Function> made;
   if (!function) {
     made = onnx::function_body(node, model);

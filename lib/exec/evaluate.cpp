@@ -139,7 +139,7 @@ std::vector<ir::Datum> evaluate_program(const ir::Node& node, const ir::Model& m
 
 std::vector<ir::Datum> evaluate(const ir::Node& node, const ir::Model& model,
                                 const std::vector<std::optional<ir::Datum>>& inputs, const EvaluateOptions& options) {
-  const bool is_function = model.find_function(node.domain(), node.op_type(), node.overload()) != nullptr;
+  const bool is_function = model.functions.called_by(node) != nullptr;
   std::unique_ptr<Kernel> kernel;
   if (!is_function && !node.has_subgraphs()) {
     kernel = in_context([&] { return describe(node); },

@@ -204,7 +204,7 @@ void PrivateGraph::inline_functions() {
   if (model_.functions.empty()) return;
   const std::function<void(ir::Graph&)> visit = [&](ir::Graph& graph) {
     for (ir::Node* node = graph.first(); node;) {
-      if (const ir::Function* function = model_.find_function(node->domain(), node->op_type(), node->overload())) {
+      if (const ir::Function* function = model_.functions.called_by(*node)) {
         ir::Node* previous = node->previous();
         inline_call(*node, *function);
         node = previous ? previous->next() : graph.first();

@@ -56,7 +56,7 @@ std::optional<std::int64_t> index_bound(const ir::Model& model, const ir::Value&
       } else if ((node.is("GatherND") || node.is("ScatterND")) && use.index == 1) {
         // A tuple of indices; the smallest dimension is right for all of them.
         for (const ir::Dimension& dim : shape_of(node.input(0)).value_or(ir::Shape{})) at_most(dim);
-      } else if (const ir::Function* function = model.find_function(node.domain(), node.op_type(), node.overload())) {
+      } else if (const ir::Function* function = model.functions.called_by(node)) {
         if (use.index < function->body->inputs().size()) follow(function->body->inputs()[use.index]);
       } else if (node.is("OneHot") && use.index == 0) {
         if (const auto depth = ir::constant_scalar(node.input(1))) {

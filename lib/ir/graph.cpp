@@ -61,6 +61,12 @@ Graph::~Graph() {
   }
 }
 
+const Graph& Graph::root() const {
+  const Graph* graph = this;
+  while (graph->parent_) graph = &graph->parent_->graph();
+  return *graph;
+}
+
 bool Graph::encloses(const Graph& inner) const {
   const Graph* graph = &inner;
   while (graph && graph != this) graph = graph->parent_graph();

@@ -8,28 +8,11 @@
 namespace hone::ir {
 namespace {
 
-// Nodes and imports of the default domain say ""; files may spell it out.
-std::string_view plain(std::string_view domain) { return domain == "ai.onnx" ? std::string_view() : domain; }
-
-Attribute clone_default(const Attribute& attribute) {
-  // A function's default is a value, not a subgraph: no node would own that.
-  if (attribute.get<std::unique_ptr<Graph>>() || attribute.get<std::vector<std::unique_ptr<Graph>>>()) {
-    unsupported("attribute {}: a graph as the default of a function's attribute", quote(attribute.name));
+std::int64_t version_of(const std::vector<OpsetImport>& imports, std::string_view domain) {
+  for (const OpsetImport& import : imports) {
+    if (plain_domain(import.domain) == plain_domain(domain)) return import.version;
   }
-  Attribute result;
-  result.name = attribute.name;
-  result.reference = attribute.reference;
-  result.reference_type = attribute.reference_type;
-  result.rest = attribute.rest;
-  std::visit(
-      [&](const auto& payload) {
-        using T = std::decay_t<decltype(payload)>;
-        if constexpr (std::is_copy_constructible_v<T> && !std::is_same_v<T, std::vector<std::unique_ptr<Graph>>>) {
-          result.payload = payload;
-        }
-      },
-      attribute.payload);
-  return result;
+  return 0;
 }
 
 }  // namespace
@@ -39,30 +22,26 @@ Model::~Model() = default;
 Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 
-std::int64_t Model::opset(std::string_view domain) const {
-  for (const OpsetImport& import : opsets) {
-    if (plain(import.domain) == plain(domain)) return import.version;
-  }
-  return 0;
-}
+std::int64_t Model::opset(std::string_view domain) const { return version_of(opsets, domain); }
 
 void Model::set_opset(std::string_view domain, std::int64_t version) {
   for (OpsetImport& import : opsets) {
-    if (plain(import.domain) == plain(domain)) {
+    if (plain_domain(import.domain) == plain_domain(domain)) {
       import.version = version;
       return;
     }
   }
-  opsets.push_back({std::string(plain(domain)), version, ""});
+  opsets.push_back({std::string(plain_domain(domain)), version, ""});
 }
 
-const Function* Model::find_function(std::string_view domain, std::string_view name, std::string_view overload) const {
-  for (const auto& function : functions) {
-    if (function->name == name && plain(function->domain) == plain(domain) && function->overload == overload) {
-      return function.get();
-    }
-  }
-  return nullptr;
+const std::vector<OpsetImport>& Model::imports_of(const Graph& graph_of) const {
+  const Function* function = functions.around(graph_of);
+  return function ? function->opsets : opsets;
+}
+
+std::int64_t Model::opset(const Graph& graph_of, std::string_view domain) const {
+  const std::int64_t version = version_of(imports_of(graph_of), domain);
+  return version != 0 ? version : opset(domain);
 }
 
 const std::string* Model::find_metadata(std::string_view key) const {
@@ -87,20 +66,7 @@ Model Model::clone() const {
   copy.ir_version = ir_version;
   copy.opsets = opsets;
   copy.graph = clone_graph(*graph);
-  for (const auto& function : functions) {
-    auto twin = std::make_unique<Function>();
-    twin->domain = function->domain;
-    twin->name = function->name;
-    twin->overload = function->overload;
-    twin->opsets = function->opsets;
-    twin->body = clone_graph(*function->body);
-    twin->attributes = function->attributes;
-    for (const Attribute& attribute : function->attribute_defaults) {
-      twin->attribute_defaults.push_back(clone_default(attribute));
-    }
-    twin->rest = function->rest;
-    copy.functions.push_back(std::move(twin));
-  }
+  for (const auto& function : functions) copy.functions.add(clone_function(*function));
   copy.metadata = metadata;
   copy.producer_name = producer_name;
   copy.producer_version = producer_version;

@@ -12,7 +12,6 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "hone/ir/function_index.h"
 #include "hone/onnx/ir_version.h"
 #include "hone/onnx/schema.h"
 #include "hone/support/error.h"
@@ -103,7 +102,7 @@ std::string schema_text(const ir::Type& type) {
 
 class Linter {
  public:
-  explicit Linter(const ir::Model& model) : model_(model), functions_(model) {}
+  explicit Linter(const ir::Model& model) : model_(model) {}
 
   void run(bool weights) {
     check_structure(model_, [&](Problem problem) {
@@ -159,7 +158,6 @@ class Linter {
   void check_weights();
 
   const ir::Model& model_;
-  const ir::FunctionIndex functions_;
   const ir::Function* function_ = nullptr;
   const std::vector<ir::OpsetImport>* imports_ = nullptr;
   std::vector<Problem> problems_;
@@ -213,7 +211,7 @@ void Linter::check_graph(const ir::Graph& graph, bool main) {
 }
 
 void Linter::check_node(const ir::Node& node) {
-  if (functions_.find(node)) return;
+  if (model_.functions.called_by(node)) return;
   const std::int64_t opset = version(node.domain());
   if (opset == 0) {
     if (!(node.domain().empty() && imports_->empty() && !function_)) {
@@ -314,7 +312,7 @@ void Linter::infer() {
 
 void Linter::check_types(const ir::Node& node) {
   const ::onnx::OpSchema* schema = find_op_schema(node.op_type(), node.domain(), version(node.domain()));
-  if (!schema || functions_.find(node)) return;
+  if (!schema || model_.functions.called_by(node)) return;
   std::unordered_map<std::string, std::string> bound;  // type parameter to type
   for (std::size_t i = 0; i < node.input_count(); ++i) {
     if (!node.input(i) || schema->inputs().empty()) continue;
@@ -429,14 +427,13 @@ void Linter::check_weights() {
 // Operators that ONNX does not know must not fail its checker: they move to a domain that it does not know either.
 void hide_unknown(ir::Model& model) {
   constexpr const char* domain = "hone.unknown";
-  const ir::FunctionIndex functions(model);
   bool hidden = false;
   const auto hide = [&](ir::Graph& root, std::vector<ir::OpsetImport>& imports) {
     bool here = false;
     ir::for_each_graph(root, [&](ir::Graph& graph) {
       for (ir::Node& node : graph.nodes()) {
         if (latest_opset(node.domain()) == 0) continue;
-        if (functions.find(node)) continue;
+        if (model.functions.called_by(node)) continue;
         std::int64_t version = imports.empty() && node.domain().empty() ? 1 : 0;
         for (const ir::OpsetImport& opset : imports) {
           if (opset.domain == node.domain()) version = opset.version;

@@ -152,7 +152,7 @@ ir::Model Reader::read() {
   bind();
   if (model_.graph->outputs().empty()) problem("no-outputs", "", "the graph has no outputs");
   in_function_ = true;
-  for (const Range& range : functions) model_.functions.push_back(read_function(range));
+  for (const Range& range : functions) model_.functions.add(read_function(range));
   std::unordered_set<std::string> seen;
   for (const auto& function : model_.functions) {
     if (!seen.insert(function->domain + '\0' + function->name + '\0' + function->overload).second) {

@@ -67,15 +67,6 @@ Schema to_schema(const ::onnx::OpSchema& op) {
   return schema;
 }
 
-const std::vector<ir::OpsetImport>& imports_of(const ir::Node& node, const ir::Model& model) {
-  const ir::Graph* graph = &node.graph();
-  while (graph->parent_graph()) graph = graph->parent_graph();
-  for (const auto& function : model.functions) {
-    if (function->body.get() == graph) return function->opsets;
-  }
-  return model.opsets;
-}
-
 std::int64_t version_of(const std::vector<ir::OpsetImport>& imports, std::string_view domain) {
   for (const ir::OpsetImport& opset : imports) {
     if (opset.domain == domain) return opset.version;
@@ -185,7 +176,7 @@ struct LocalFunctions {
     }
   }
   void add_callee(const ir::Model& model, const ir::Node& node) {
-    const ir::Function* callee = model.find_function(node.domain(), node.op_type(), node.overload());
+    const ir::Function* callee = model.functions.called_by(node);
     if (callee && seen.insert(callee).second) reached.push_back(callee);
     node.for_each_subgraph([&](const ir::Graph& graph) {
       for (const ir::Node& inner : graph.nodes()) add_callee(model, inner);
@@ -262,8 +253,8 @@ void NodeInference::add_data(const ir::Value& value) {
 
 std::vector<ir::Type> NodeInference::run() {
   std::vector<ir::Type> result(node_.output_count());
-  const auto& imports = imports_of(node_, model_);
-  const ir::Function* local = model_.find_function(node_.domain(), node_.op_type(), node_.overload());
+  const auto& imports = model_.imports_of(node_.graph());
+  const ir::Function* local = model_.functions.called_by(node_);
   const ::onnx::OpSchema* schema =
       local ? nullptr : find_op_schema(node_.op_type(), node_.domain(), version_of(imports, node_.domain()));
   if (!local && !schema) return result;
@@ -381,7 +372,7 @@ const Schema* find_schema(std::string_view op_type, std::string_view domain, std
 }
 
 std::unique_ptr<ir::Function> function_body(const ir::Node& node, const ir::Model& model, std::int64_t version) {
-  if (version == 0) version = version_of(imports_of(node, model), node.domain());
+  if (version == 0) version = version_of(model.imports_of(node.graph()), node.domain());
   const ::onnx::OpSchema* schema = find_op_schema(node.op_type(), node.domain(), version);
   if (!schema) return nullptr;
   const ::onnx::NodeProto proto = to_proto(node);

@@ -24,24 +24,9 @@ constexpr int deepest_call = 100;
 constexpr std::uint64_t most_inlined_nodes = 10'000'000;  // fifty times the largest graph that tools are made for
 constexpr std::uint64_t largest_scale = 1 << 16;          // bytes; scales are one for each channel or block
 
-struct FunctionKey {
-  std::string_view domain, name, overload;
-  bool operator==(const FunctionKey&) const = default;
-};
-struct FunctionKeyHash {
-  std::size_t operator()(const FunctionKey& key) const {
-    const std::hash<std::string_view> hash;
-    return (hash(key.name) * 31 + hash(key.domain)) * 31 + hash(key.overload);
-  }
-};
-
 class Checker {
  public:
-  Checker(const ir::Model& model, const Report& report) : model_(model), report_(report) {
-    for (const auto& function : model.functions) {
-      functions_.try_emplace({function->domain, function->name, function->overload}, function.get());
-    }
-  }
+  Checker(const ir::Model& model, const Report& report) : model_(model), report_(report) {}
 
   void run() {
     versions_ = &model_.opsets;
@@ -83,7 +68,7 @@ class Checker {
       if (const Schema* schema = schema_of(node)) check_arity(node, *schema);
       if (node.domain().empty()) {
         check_standard(node);
-      } else if (!functions_.empty()) {
+      } else if (!model_.functions.empty()) {
         check_call(node);
       }
       if (function_) check_references(node);
@@ -93,7 +78,7 @@ class Checker {
 
   // Null where ONNX does not know the operator, or a function stands for it.
   const Schema* schema_of(const ir::Node& node) {
-    if (!functions_.empty() && functions_.contains({node.domain(), node.op_type(), node.overload()})) return nullptr;
+    if (model_.functions.called_by(node)) return nullptr;
     if (!node.domain().empty()) {
       const Schema* schema = find_schema(node.op_type(), node.domain(), version(node.domain()));
       return schema ? schema : find_microsoft_schema(node.op_type(), node.domain());
@@ -140,7 +125,7 @@ class Checker {
       check_scan(node);
     } else if (op == "QuantizeLinear" || op == "DequantizeLinear") {
       check_scale(node);
-    } else if (!functions_.empty()) {
+    } else if (!model_.functions.empty()) {
       check_call(node);
     }
   }
@@ -232,9 +217,9 @@ class Checker {
   }
 
   void check_call(const ir::Node& node) {
-    const auto found = functions_.find({node.domain(), node.op_type(), node.overload()});
-    if (found == functions_.end()) return;
-    const ir::Function& callee = *found->second;
+    const ir::Function* called = model_.functions.called_by(node);
+    if (!called) return;
+    const ir::Function& callee = *called;
     if (function_) calls_[function_].push_back(&callee);
     if (node.input_count() > callee.body->inputs().size() || node.output_count() > callee.body->outputs().size()) {
       wrong("function-arity", &node, "{} inputs and {} outputs for a function of {} and {}", node.input_count(),
@@ -306,7 +291,6 @@ class Checker {
   const std::vector<ir::OpsetImport>* versions_ = nullptr;
   bool main_ = false;
   std::unordered_map<std::string_view, const Schema*> schemas_;  // of the ai.onnx domain
-  std::unordered_map<FunctionKey, const ir::Function*, FunctionKeyHash> functions_;
   std::unordered_map<const ir::Function*, std::vector<const ir::Function*>> calls_;
 };
 

@@ -10,9 +10,7 @@ Status constant_to_initializer(ir::Node& constant, PassContext& context) {
   const ir::Tensor* tensor = ir::constant(constant.output(0));
   if (!tensor) return context.rewriter.decline(constant, "not a dense tensor");
   if (constant.output(0)->is_graph_output()) return context.rewriter.decline(constant, "is a graph output");
-  const ir::Graph* root = &constant.graph();
-  while (root->parent_graph()) root = root->parent_graph();
-  if (root != context.rewriter.model().graph.get()) {
+  if (&constant.graph().root() != context.rewriter.model().graph.get()) {
     return context.rewriter.decline(constant, "a function body has no initializers");
   }
   return context.rewriter.fold(constant, {*tensor});

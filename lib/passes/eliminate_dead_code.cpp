@@ -3,8 +3,7 @@
 //
 // Left alone: graph inputs (the signature), initializers that are graph inputs too, and outputs of nodes whose position
 // other outputs need.
-#include <set>
-#include <tuple>
+#include <unordered_set>
 
 #include "passes/rules.h"
 
@@ -40,14 +39,6 @@ Status clean(ir::Graph& graph, rewrite::Rewriter& rewriter) {
   return status;
 }
 
-using FunctionKey = std::tuple<std::string, std::string, std::string>;
-
-void collect_calls(ir::Graph& root, std::set<FunctionKey>& calls) {
-  ir::for_each_graph(root, [&](ir::Graph& graph) {
-    for (const ir::Node& node : graph.nodes()) calls.insert({node.domain(), node.op_type(), node.overload()});
-  });
-}
-
 }  // namespace
 
 Status eliminate_dead_code(PassContext& context) {
@@ -65,22 +56,10 @@ Status eliminate_dead_code(PassContext& context) {
   clean_all(*model.graph);
   for (const auto& function : model.functions) clean_all(*function->body);
 
-  if (model.functions.empty()) return status;
-
-  // Functions reachable from the main graph.
-  std::set<FunctionKey> calls;
-  collect_calls(*model.graph, calls);
-  for (std::size_t known = 0; known != calls.size();) {
-    known = calls.size();
-    for (const auto& function : model.functions) {
-      if (calls.contains({function->domain, function->name, function->overload})) collect_calls(*function->body, calls);
-    }
-  }
-  const auto unused = [&](const std::unique_ptr<ir::Function>& function) {
-    return !calls.contains({function->domain, function->name, function->overload});
-  };
+  const std::unordered_set<const ir::Function*> reachable = ir::reachable_functions(model);
+  if (reachable.size() == model.functions.size()) return status;
   for (const auto& function : model.functions) {
-    if (!unused(function)) continue;
+    if (reachable.contains(function.get())) continue;
     status = Status::changed;
     // Node by node, so that whoever keeps a list of nodes hears of it.
     ir::Graph& body = *function->body;
@@ -88,7 +67,7 @@ Status eliminate_dead_code(PassContext& context) {
     while (body.last()) context.rewriter.erase(*body.last());
     body.for_each_value([&](ir::Value& value) { context.rewriter.shapes().forget(value); });
   }
-  std::erase_if(model.functions, unused);
+  model.functions.erase_if([&](const ir::Function& function) { return !reachable.contains(&function); });
   return status;
 }
 

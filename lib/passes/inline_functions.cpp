@@ -3,7 +3,6 @@
 //
 // Left alone: functions written for other operator set versions than the model imports; calls with inputs left out;
 // calls inside other functions (those are inlined once their caller is).
-#include "hone/ir/function_index.h"
 #include "passes/rules.h"
 
 namespace hone::passes {
@@ -39,9 +38,9 @@ void bind(ir::Node& node, const ir::Node& call, const ir::Function& function) {
 
 // Calls in the order in which they are run, those in subgraphs at the place of the node around them: inlining one may
 // take away what only it used, which then has been dealt with. Nesting is capped by the reader.
-void collect_calls(const ir::FunctionIndex& functions, const ir::Graph& graph, std::vector<ir::Node*>& calls) {
+void collect_calls(const ir::Functions& functions, const ir::Graph& graph, std::vector<ir::Node*>& calls) {
   for (ir::Node& node : graph.nodes()) {
-    if (functions.find(node)) calls.push_back(&node);
+    if (functions.called_by(node)) calls.push_back(&node);
     node.for_each_subgraph([&](const ir::Graph& subgraph) { collect_calls(functions, subgraph, calls); });
   }
 }
@@ -54,10 +53,9 @@ Status inline_functions(PassContext& context) {
   if (model.functions.empty()) return Status::unchanged;
   Status status = Status::unchanged;
   std::vector<ir::Node*> calls;
-  const ir::FunctionIndex functions(model);
-  collect_calls(functions, *model.graph, calls);
+  collect_calls(model.functions, *model.graph, calls);
   for (ir::Node* call : calls) {
-    const ir::Function& function = *functions.find(*call);
+    const ir::Function& function = *model.functions.called_by(*call);
     const ir::Graph& body = *function.body;
     bool complete = same_opsets(function, model) && call->input_count() == body.inputs().size() &&
                     call->output_count() <= body.outputs().size();

@@ -138,10 +138,6 @@ std::optional<std::vector<std::int64_t>> reshape_target(const ir::Shape& from, c
   return result;
 }
 
-bool in_main_graph(const ir::Node& node, const ir::Graph& main) {
-  const ir::Graph* root = &node.graph();
-  while (root->parent_graph()) root = root->parent_graph();
-  return root == &main;
-}
+bool in_main_graph(const ir::Node& node, const ir::Graph& main) { return &node.graph().root() == &main; }
 
 }  // namespace hone::passes

@@ -57,7 +57,7 @@ void drop_unused(ir::Model& model) {
   };
   ir::for_each_graph(*model.graph, look);
   for (const auto& function : model.functions) ir::for_each_graph(*function->body, look);
-  std::erase_if(model.functions, [&](const auto& each) { return !called.contains({each->domain, each->name}); });
+  model.functions.erase_if([&](const ir::Function& each) { return !called.contains({each.domain, each.name}); });
   std::erase_if(model.opsets,
                 [&](const ir::OpsetImport& each) { return !each.domain.empty() && !domains.contains(each.domain); });
 }

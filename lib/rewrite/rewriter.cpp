@@ -10,12 +10,6 @@
 namespace hone::rewrite {
 namespace {
 
-const ir::Graph& root_of(const ir::Graph& graph) {
-  const ir::Graph* root = &graph;
-  while (root->parent_graph()) root = root->parent_graph();
-  return *root;
-}
-
 // Values of graphs around it that a node's subgraphs use.
 void collect_captures(const ir::Node& node, std::unordered_set<ir::Value*>& captures) {
   node.for_each_subgraph([&](ir::Graph& subgraph) {
@@ -33,7 +27,7 @@ void collect_captures(const ir::Node& node, std::unordered_set<ir::Value*>& capt
   });
 }
 
-bool in_function(const ir::Model& model, const ir::Graph& graph) { return &root_of(graph) != model.graph.get(); }
+bool in_function(const ir::Model& model, const ir::Graph& graph) { return &graph.root() != model.graph.get(); }
 
 // Whether `value` may be what a graph output of `graph` refers to under another name.
 bool can_be_renamed_output(const ir::Value& value, const ir::Graph& graph) {
@@ -57,16 +51,7 @@ Rewriter::Rewriter(ir::Model& model, shapes::Inference& shapes, Worklist* workli
 }
 
 std::int64_t Rewriter::opset(const ir::Node& node, std::string_view domain) const {
-  const ir::Graph& root = root_of(node.graph());
-  if (&root != model_.graph.get()) {
-    for (const auto& function : model_.functions) {
-      if (function->body.get() != &root) continue;
-      for (const ir::OpsetImport& import : function->opsets) {
-        if (import.domain == domain) return import.version;
-      }
-    }
-  }
-  return model_.opset(domain);
+  return model_.opset(node.graph(), domain);
 }
 
 Status Rewriter::decline(const ir::Node& node, std::string_view reason) {

@@ -150,7 +150,6 @@ struct Inference::State {
   std::unordered_map<const ir::Value*, Elements> elements;
   // Elements of constants are made when asked for and kept here.
   std::unordered_map<const ir::Value*, Elements> constants;
-  std::unordered_map<const ir::Graph*, const ir::Function*> functions;
   std::vector<const ir::Value*> changed;  // by the node at hand
 
   const Elements* find(const ir::Value& value) {
@@ -167,23 +166,7 @@ struct Inference::State {
     return &(constants[&value] = std::move(made));
   }
 
-  std::int64_t opset(const ir::Node& node) {
-    const ir::Graph* root = &node.graph();
-    while (root->parent_graph()) root = root->parent_graph();
-    if (root == model.graph.get()) return model.opset(node.domain());
-    auto& function = functions[root];
-    if (!function) {
-      for (const auto& each : model.functions) {
-        if (each->body.get() == root) function = each.get();
-      }
-    }
-    if (function) {
-      for (const ir::OpsetImport& import : function->opsets) {
-        if (import.domain == node.domain()) return import.version;
-      }
-    }
-    return model.opset(node.domain());
-  }
+  std::int64_t opset(const ir::Node& node) { return model.opset(node.graph(), node.domain()); }
 
   // Takes over an inferred type; notes a change.
   void learn(ir::Value& value, ir::Type inferred) {
@@ -321,7 +304,7 @@ void Inference::State::infer(ir::Node& node) {
   }
 }
 
-Inference::Inference(ir::Model& model, Observer* observer) : state_(new State{model, observer, {}, {}, {}, {}, {}}) {}
+Inference::Inference(ir::Model& model, Observer* observer) : state_(new State{model, observer, {}, {}, {}, {}}) {}
 Inference::~Inference() = default;
 
 void Inference::on_change(std::function<void(const ir::Value&)> listener) { state_->listener = std::move(listener); }

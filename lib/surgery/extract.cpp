@@ -159,7 +159,7 @@ Parts split(const ir::Model& model, const std::vector<std::string>& at) {
   std::unordered_set<const ir::Node*> constant;
   for (const ir::Node& node : graph.nodes()) {
     bool fixed = !node.op_type().starts_with("Random") && !node.is("Multinomial") && !node.is("Bernoulli") &&
-                 !node.has_subgraphs() && !model.find_function(node.domain(), node.op_type(), node.overload());
+                 !node.has_subgraphs() && !model.functions.called_by(node);
     for_each_source(graph, node, [&](ir::Value& source) {
       fixed &= source.producer() ? constant.contains(source.producer()) : !source.is_graph_input();
     });

@@ -30,7 +30,7 @@ const ir::Node* changed_operator(const ir::Model& model, const std::string& doma
   ir::for_each_graph(*model.graph, [&](ir::Graph& graph) {
     for (const ir::Node& node : graph.nodes()) {
       if (found || node.domain() != domain) continue;
-      if (model.find_function(node.domain(), node.op_type(), node.overload())) continue;
+      if (model.functions.called_by(node)) continue;
       const onnx::Schema* a = onnx::find_schema(node.op_type(), domain, from);
       const onnx::Schema* b = onnx::find_schema(node.op_type(), domain, to);
       if (!a || !b || a->since_version != b->since_version || b->deprecated) found = &node;
@@ -62,22 +62,13 @@ void reconcile_opsets(ir::Model& first, const ir::Model& second) {
 
 // ---- functions
 
-std::string bytes_of(const ir::Model& model, const ir::Function& function) {
-  ir::Model alone = model.clone();
-  std::erase_if(alone.functions, [&](const std::unique_ptr<ir::Function>& each) {
-    return each->domain != function.domain || each->name != function.name || each->overload != function.overload;
-  });
-  alone.graph = std::make_unique<ir::Graph>();
-  alone.metadata.clear();
-  alone.opsets.clear();
-  alone.rest.clear();
-  alone.ir_version = 0;
-  alone.producer_name = alone.producer_version = alone.domain = alone.doc_string = "";
-  alone.model_version.reset();
+std::string bytes_of(const ir::Function& function) {
+  ir::Model alone;
+  alone.functions.add(ir::clone_function(function));
   return onnx::to_bytes(alone);
 }
 
-void rename_function(ir::Model& model, ir::Function& function, const std::string& name) {
+void rename_function(ir::Model& model, const ir::Function& function, const std::string& name) {
   const auto rename_calls = [&](ir::Graph& root) {
     ir::for_each_graph(root, [&](ir::Graph& graph) {
       for (ir::Node& node : graph.nodes()) {
@@ -90,30 +81,30 @@ void rename_function(ir::Model& model, ir::Function& function, const std::string
   };
   rename_calls(*model.graph);
   for (const auto& each : model.functions) rename_calls(*each->body);
-  function.name = name;
+  model.functions.rename(function, name);
 }
 
 // Functions of `second`, which is ours to change, go to the first.
 void merge_functions(ir::Model& first, ir::Model& second) {
   for (const auto& function : second.functions) {
-    const ir::Function* same = first.find_function(function->domain, function->name, function->overload);
-    if (!same || bytes_of(first, *same) == bytes_of(second, *function)) continue;
+    const ir::Function* same = first.functions.find(function->domain, function->name, function->overload);
+    if (!same || bytes_of(*same) == bytes_of(*function)) continue;
     std::string name;
     for (int i = 1;; ++i) {
       name = fmt::format("{}_{}", function->name, i);
-      if (!first.find_function(function->domain, name, function->overload) &&
-          !second.find_function(function->domain, name, function->overload)) {
+      if (!first.functions.find(function->domain, name, function->overload) &&
+          !second.functions.find(function->domain, name, function->overload)) {
         break;
       }
     }
     rename_function(second, *function, name);
   }
   // Renaming changes bodies that call the function, so equality is asked for again.
-  for (auto& function : second.functions) {
-    const ir::Function* same = first.find_function(function->domain, function->name, function->overload);
+  for (auto& function : second.functions.release()) {
+    const ir::Function* same = first.functions.find(function->domain, function->name, function->overload);
     if (!same) {
-      first.functions.push_back(std::move(function));
-    } else if (bytes_of(first, *same) != bytes_of(second, *function)) {
+      first.functions.add(std::move(function));
+    } else if (bytes_of(*same) != bytes_of(*function)) {
       unsupported(
           "function {} of domain {} calls functions that differ in the two models; inline functions first (hone "
           "convert --passes inline-functions)",

@@ -1,8 +1,7 @@
 #include "surgery/tensors.h"
 
 #include <algorithm>
-#include <set>
-#include <tuple>
+#include <unordered_set>
 
 #include "hone/onnx/metadata.h"
 #include "hone/support/error.h"
@@ -78,14 +77,6 @@ bool is_unused(const ir::Node& node) {
   return true;
 }
 
-using FunctionKey = std::tuple<std::string, std::string, std::string>;
-
-void collect_calls(ir::Graph& root, std::set<FunctionKey>& calls) {
-  ir::for_each_graph(root, [&](ir::Graph& graph) {
-    for (const ir::Node& node : graph.nodes()) calls.insert({node.domain(), node.op_type(), node.overload()});
-  });
-}
-
 }  // namespace
 
 void remove_unused(ir::Model& model) {
@@ -99,17 +90,8 @@ void remove_unused(ir::Model& model) {
   for (ir::Value* value : graph.initializers()) {
     if (!value->has_uses() && !value->is_graph_input()) graph.remove_initializer(*value);
   }
-  std::set<FunctionKey> calls;
-  collect_calls(graph, calls);
-  for (std::size_t known = 0; known != calls.size();) {
-    known = calls.size();
-    for (const auto& function : model.functions) {
-      if (calls.contains({function->domain, function->name, function->overload})) collect_calls(*function->body, calls);
-    }
-  }
-  std::erase_if(model.functions, [&](const std::unique_ptr<ir::Function>& function) {
-    return !calls.contains({function->domain, function->name, function->overload});
-  });
+  const std::unordered_set<const ir::Function*> reachable = ir::reachable_functions(model);
+  model.functions.erase_if([&](const ir::Function& function) { return !reachable.contains(&function); });
   graph.dangling_infos.clear();
   onnx::set_annotations(graph, onnx::annotations(graph, [&](std::string_view name) {
                           return graph.find(name) ? std::optional(std::string(name)) : std::nullopt;

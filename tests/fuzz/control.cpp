@@ -175,7 +175,7 @@ void call(Builder& b) {
   }
   b.leave();
   const std::string name = function->name;
-  b.model.functions.push_back(std::move(function));
+  b.model.functions.add(std::move(function));
   if (b.model.opset("local") == 0) b.model.set_opset("local", 1);
   ir::Node& node = b.graph().insert(name, {x.value, y.value}, 1, nullptr, "local");
   if (referenced) node.set_attribute("slope", 0.25F);

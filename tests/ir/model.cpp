@@ -26,9 +26,9 @@ TEST_CASE("opsets, metadata and functions are looked up") {
   function->domain = "custom";
   function->name = "f";
   function->body = std::make_unique<Graph>();
-  model.functions.push_back(std::move(function));
-  CHECK(model.find_function("custom", "f") == model.functions[0].get());
-  CHECK(model.find_function("custom", "f", "overload") == nullptr);
+  model.functions.add(std::move(function));
+  CHECK(model.functions.find("custom", "f") == model.functions[0].get());
+  CHECK(model.functions.find("custom", "f", "overload") == nullptr);
 }
 
 TEST_CASE("a model's copy is its own") {
@@ -51,7 +51,7 @@ TEST_CASE("a model's copy is its own") {
   reference.reference_type = 1;
   node.attributes().push_back(std::move(reference));
   function->attribute_defaults.emplace_back("beta", 0.5f);
-  model.functions.push_back(std::move(function));
+  model.functions.add(std::move(function));
 
   Model copy = model.clone();
   verify(*copy.graph);

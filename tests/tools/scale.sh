@@ -47,7 +47,7 @@ scales() {
 }
 for kind in chain wide functions; do
   size=10000
-  [ $kind = functions ] && size=500
+  [ $kind = functions ] && size=1000
   scales $kind $size convert IN -o out.onnx --verify never
   scales $kind $size validate IN --lint
 done

@@ -231,6 +231,7 @@ class Graph {
   void set_name(std::string name) { name_ = std::move(name); }
   Node* parent_node() const { return parent_; }  // null for a main graph or function body
   Graph* parent_graph() const { return parent_ ? &parent_->graph() : nullptr; }
+  const Graph& root() const;                // the main graph or function body around it, or itself
   bool encloses(const Graph& inner) const;  // or is the same
 
   // Signature.

@@ -10,25 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "hone/ir/functions.h"
 #include "hone/ir/graph.h"
 
 namespace hone::ir {
-
-struct OpsetImport {
-  std::string domain;  // "" for ai.onnx, as nodes have it
-  std::int64_t version = 0;
-  std::string rest;  // unknown fields; the spelling "ai.onnx" of the domain
-};
-
-struct Function {
-  std::string domain, name, overload;
-  std::vector<OpsetImport> opsets;
-  // Inputs and outputs of the body are graph inputs and outputs; an attribute of a node in it may be a reference.
-  std::unique_ptr<Graph> body;
-  std::vector<std::string> attributes;        // required ones
-  std::vector<Attribute> attribute_defaults;  // attribute_proto
-  std::string rest;                           // doc_string, metadata_props, unknown fields
-};
 
 using MetadataEntry = std::pair<std::string, std::string>;
 
@@ -42,7 +27,7 @@ class Model {
   std::int64_t ir_version = 0;
   std::vector<OpsetImport> opsets;
   std::unique_ptr<Graph> graph;  // never null
-  std::vector<std::unique_ptr<Function>> functions;
+  Functions functions;
   std::vector<MetadataEntry> metadata;  // metadata_props, in order, duplicate keys kept
   std::string producer_name, producer_version, domain, doc_string;
   std::optional<std::int64_t> model_version;
@@ -55,7 +40,10 @@ class Model {
   // Version of a domain's operators, 0 if not imported.
   std::int64_t opset(std::string_view domain = "") const;
   void set_opset(std::string_view domain, std::int64_t version);
-  const Function* find_function(std::string_view domain, std::string_view name, std::string_view overload = "") const;
+  // What a graph imports: what the function around it does, else the model.
+  const std::vector<OpsetImport>& imports_of(const Graph& graph) const;
+  // As the graph imports it, else as the model does.
+  std::int64_t opset(const Graph& graph, std::string_view domain) const;
   const std::string* find_metadata(std::string_view key) const;
   void set_metadata(std::string_view key, std::string value);
 

@@ -6,7 +6,6 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "hone/ir/function_index.h"
 #include "hone/onnx/ir_version.h"
 #include "hone/onnx/schema.h"
 #include "hone/passes/convert_opset.h"
@@ -266,7 +265,7 @@ void Conversion::convert(ir::Node& first, std::int64_t version) {
     auto [node, at] = pending.back();
     pending.pop_back();
     // An operator of ai.onnx may be one of the model's own functions.
-    if (context_.model.find_function(node->domain(), node->op_type(), node->overload())) continue;
+    if (context_.model.functions.called_by(*node)) continue;
     if (!node->domain().empty()) {
       other_domain(*node, at, pending);
       continue;
@@ -362,11 +361,10 @@ bool learn_by_schema(ir::Function& function) {
 
 bool learn_parameters(ir::Model& model) {
   std::unordered_map<const ir::Value*, std::optional<ir::Type>> types;
-  const ir::FunctionIndex functions(model);
   const auto look = [&](ir::Graph& root) {
     ir::for_each_graph(root, [&](ir::Graph& graph) {
       for (const ir::Node& node : graph.nodes()) {
-        const ir::Function* function = functions.find(node);
+        const ir::Function* function = model.functions.called_by(node);
         if (!function) continue;
         const auto parameters = function->body->inputs();
         for (std::size_t i = 0; i < parameters.size(); ++i) {
