@@ -236,7 +236,7 @@ ir::Node& Lowering::replace(const std::vector<ir::Node*>& nodes, std::string op_
 
 void Lowering::move_codes(ir::Node& node, const Codes& input, std::vector<ir::Value*> inputs) {
   ir::Graph& owner = node.graph();
-  ir::Node& moved = owner.insert(node.op_type(), std::move(inputs), 1, &node);
+  ir::Node& moved = owner.insert(node.op_type(), inputs, 1, &node);
   ir::ValueMap map;
   for (const ir::Attribute& attribute : node.attributes())
     moved.attributes().push_back(ir::clone_attribute(attribute, moved, map));

@@ -320,7 +320,7 @@ Node& Graph::insert(std::string op_type, Node* before, std::string domain) {
   return *node;
 }
 
-Node& Graph::insert(std::string op_type, std::vector<Value*> inputs, std::size_t outputs, Node* before,
+Node& Graph::insert(std::string op_type, const std::vector<Value*>& inputs, std::size_t outputs, Node* before,
                     std::string domain) {
   Node& node = insert(std::move(op_type), before, std::move(domain));
   node.inputs_.reserve(inputs.size());

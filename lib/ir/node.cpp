@@ -128,12 +128,14 @@ std::string Node::string_or(std::string_view name, std::string_view fallback) co
 
 std::vector<std::int64_t> Node::ints_or(std::string_view name, std::vector<std::int64_t> fallback) const {
   const auto* value = typed<std::vector<std::int64_t>>(*this, name, "a list of integers");
-  return value ? *value : std::move(fallback);
+  if (value) return *value;
+  return fallback;
 }
 
 std::vector<float> Node::floats_or(std::string_view name, std::vector<float> fallback) const {
   const auto* value = typed<std::vector<float>>(*this, name, "a list of floats");
-  return value ? *value : std::move(fallback);
+  if (value) return *value;
+  return fallback;
 }
 
 const Tensor* Node::tensor(std::string_view name) const {

@@ -32,7 +32,7 @@ struct Declaration {
 
 class Reader {
  public:
-  Reader(std::shared_ptr<const File> file, const ReadOptions& options)
+  Reader(const std::shared_ptr<const File>& file, const ReadOptions& options)
       : source_(file), options_(options), external_(*file, options), tensors_{source_, options_, external_} {}
 
   ir::Model read();

@@ -148,12 +148,13 @@ ir::Type to_type(const ::onnx::TypeProto& proto) {
 
 // Default values of attributes the node does not have: bodies of functions refer to them.
 void add_defaults(::onnx::NodeProto& node, const ::onnx::OpSchema& schema) {
-  for (const auto& [name, attribute] : schema.attributes()) {
+  for (const auto& attribute : schema.attributes()) {
     const auto& present = node.attribute();
-    const bool has = std::any_of(present.begin(), present.end(), [&](const auto& each) { return each.name() == name; });
-    if (has || !attribute.default_value.has_type()) continue;
-    *node.add_attribute() = attribute.default_value;
-    node.mutable_attribute()->rbegin()->set_name(name);
+    const bool has =
+        std::any_of(present.begin(), present.end(), [&](const auto& each) { return each.name() == attribute.first; });
+    if (has || !attribute.second.default_value.has_type()) continue;
+    *node.add_attribute() = attribute.second.default_value;
+    node.mutable_attribute()->rbegin()->set_name(attribute.first);
   }
 }
 

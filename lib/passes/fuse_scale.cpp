@@ -21,9 +21,6 @@
 namespace hone::passes {
 namespace {
 
-using rewrite::Match;
-using rewrite::no;
-
 struct Linear {
   ir::Node* product = nullptr;  // MatMul or Gemm
   ir::Node* add = nullptr;      // its bias, for MatMul

@@ -9,12 +9,11 @@ namespace hone::passes {
 
 constexpr const char* kDomain = "com.microsoft";
 
-ir::Node& add_microsoft(rewrite::Rewriter& rewriter, std::string op_type, std::vector<ir::Value*> inputs,
+ir::Node& add_microsoft(rewrite::Rewriter& rewriter, std::string op_type, const std::vector<ir::Value*>& inputs,
                         rewrite::Attributes attributes, ir::Node& before, const ir::Node* origin, std::size_t outputs) {
   ir::Model& model = rewriter.model();
   if (model.opset(kDomain) == 0) model.set_opset(kDomain, 1);
-  ir::Node& node =
-      rewriter.add(std::move(op_type), std::move(inputs), std::move(attributes), before, origin, outputs, kDomain);
+  ir::Node& node = rewriter.add(std::move(op_type), inputs, std::move(attributes), before, origin, outputs, kDomain);
   // A domain that was spelled out as empty is this one's no more.
   if (node.rest().starts_with(std::string_view("\x3a\0", 2))) node.set_rest(node.rest().substr(2));
   return node;

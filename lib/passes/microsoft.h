@@ -17,7 +17,7 @@ rewrite::Status fuse_matmul_transpose(ir::Node& node, rewrite::PassContext& cont
 rewrite::Status fuse_matmul_nbits(ir::Node& node, rewrite::PassContext& context);
 
 // A node of com.microsoft before `before`; the model imports the domain afterwards.
-ir::Node& add_microsoft(rewrite::Rewriter& rewriter, std::string op_type, std::vector<ir::Value*> inputs,
+ir::Node& add_microsoft(rewrite::Rewriter& rewriter, std::string op_type, const std::vector<ir::Value*>& inputs,
                         rewrite::Attributes attributes, ir::Node& before, const ir::Node* origin,
                         std::size_t outputs = 1);
 

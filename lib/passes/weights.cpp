@@ -142,7 +142,7 @@ class SideBySide final : public ir::DeferredBytes {
 };
 
 // A large one is made when it is written.
-ir::Tensor made(ir::ElementType type, ir::Dims dims, std::shared_ptr<const ir::DeferredBytes> bytes) {
+ir::Tensor made(ir::ElementType type, ir::Dims dims, const std::shared_ptr<const ir::DeferredBytes>& bytes) {
   ir::Tensor result = ir::Tensor::deferred(type, dims, bytes);
   if (result.byte_size() > kDeferAbove) return result;
   result = ir::Tensor::allocate(type, std::move(dims));

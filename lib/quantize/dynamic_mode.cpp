@@ -36,9 +36,9 @@ void write_dynamic(ir::Model& model, const std::vector<ir::Node*>& nodes, const 
     value->set_type(ir::Type::tensor(type, ir::Shape(dims.begin(), dims.end())));
     return value;
   };
-  const auto add = [&](const char* op, std::vector<ir::Value*> inputs, std::size_t outputs, ir::Node& before,
+  const auto add = [&](const char* op, const std::vector<ir::Value*>& inputs, std::size_t outputs, ir::Node& before,
                        const std::string& name) -> ir::Node& {
-    ir::Node& node = graph.insert(op, std::move(inputs), outputs, &before);
+    ir::Node& node = graph.insert(op, inputs, outputs, &before);
     node.set_name(name + "_" + op);
     return node;
   };

@@ -109,7 +109,7 @@ class Writer {
                    const std::string& name, std::optional<std::int8_t> zero, std::optional<int> axis) {
     const bool scalar = scales.size() == 1;
     ir::Value* scale = add(name + "_scale", scalar ? ir::Tensor::scalar(scales[0]) : ir::Tensor::vector(scales));
-    ir::Value* quantized = add(name + "_quantized", integers);
+    ir::Value* quantized = add(name + "_quantized", std::move(integers));
     std::vector<ir::Value*> inputs{quantized, scale};
     if (zero) {
       inputs.push_back(add(name + "_zero_point",
@@ -120,7 +120,7 @@ class Writer {
                            scalar ? ir::Tensor::scalar(std::int32_t{0})
                                   : ir::Tensor::zeros(ElementType::int32, {static_cast<std::int64_t>(scales.size())})));
     }
-    ir::Node& dequantize = graph_.insert("DequantizeLinear", std::move(inputs), 1, &node);
+    ir::Node& dequantize = graph_.insert("DequantizeLinear", inputs, 1, &node);
     dequantize.set_name(quantized->name() + "_DequantizeLinear");  // weights may be shared
     if (axis && !scalar) dequantize.set_attribute("axis", static_cast<std::int64_t>(*axis));
     ir::Value& back = *dequantize.output(0);

@@ -85,9 +85,9 @@ ir::Value& Rewriter::constant_ints(const ir::Node& near, const std::vector<std::
   return constant(near, ir::Tensor::vector(values), name);
 }
 
-ir::Node& Rewriter::add(std::string op_type, std::vector<ir::Value*> inputs, Attributes attributes, ir::Node& before,
-                        const ir::Node* origin, std::size_t outputs, std::string domain) {
-  ir::Node& node = before.graph().insert(std::move(op_type), std::move(inputs), outputs, &before, std::move(domain));
+ir::Node& Rewriter::add(std::string op_type, const std::vector<ir::Value*>& inputs, Attributes attributes,
+                        ir::Node& before, const ir::Node* origin, std::size_t outputs, std::string domain) {
+  ir::Node& node = before.graph().insert(std::move(op_type), inputs, outputs, &before, std::move(domain));
   for (auto& [name, payload] : attributes) node.set_attribute(std::move(name), std::move(payload));
   if (origin) {
     node.set_name(origin->name());

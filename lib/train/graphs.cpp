@@ -113,9 +113,9 @@ Forward prepare(const ir::Model& model, const Task& task) {
   return forward;
 }
 
-ir::Node& insert_after(ir::Value& value, std::string op_type, std::vector<ir::Value*> inputs) {
+ir::Node& insert_after(ir::Value& value, std::string op_type, const std::vector<ir::Value*>& inputs) {
   ir::Graph& graph = value.graph();
-  ir::Node& node = graph.insert(std::move(op_type), std::move(inputs), 1,
+  ir::Node& node = graph.insert(std::move(op_type), inputs, 1,
                                 value.producer() ? value.producer()->next() : graph.first(), std::string(own_domain));
   node.output()->set_type(value.type());
   return node;
@@ -292,7 +292,7 @@ void add_loss(ir::Model& model, const Task& task, const FinetuneOptions& options
   const char* op = task.loss == Loss::cross_entropy          ? "SoftmaxCrossEntropy"
                    : task.loss == Loss::binary_cross_entropy ? "BinaryCrossEntropy"
                                                              : "RegressionLoss";
-  ir::Node& node = graph.insert(op, std::move(inputs), 0, nullptr, std::string(own_domain));
+  ir::Node& node = graph.insert(op, inputs, 0, nullptr, std::string(own_domain));
   if (is_classification(task.loss)) {
     node.set_attribute("label_smoothing", static_cast<float>(options.label_smoothing));
     if (task.loss == Loss::cross_entropy) node.set_attribute("axis", task.class_axis);

@@ -96,7 +96,7 @@ TEST_CASE("feed: shapes") {
 }
 
 TEST_CASE("feed: types change only where no value does") {
-  const auto convert_to = [](Tensor tensor, ElementType type) {
+  const auto convert_to = [](const Tensor& tensor, ElementType type) {
     return only(Feed(one("x", std::move(tensor)), {input("x", type, {"N"})}), {0, 1});
   };
   CHECK(convert_to(Tensor::vector<std::uint8_t>({0, 255}), ElementType::float32).to_floats() == Floats{0, 255});
@@ -134,7 +134,7 @@ TEST_CASE("feed: types change only where no value does") {
 }
 
 TEST_CASE("exact conversion at the edges of the types") {
-  const auto changed = [](Tensor tensor, ElementType type) {
+  const auto changed = [](const Tensor& tensor, ElementType type) {
     std::optional<std::size_t> index;
     (void)convert(tensor, type, Rounding::none, index);
     return index.has_value();

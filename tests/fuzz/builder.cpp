@@ -219,7 +219,8 @@ Item Builder::constant(const ir::Tensor& tensor) {
 }
 
 std::vector<Item> Builder::emit_all(const std::string& op, const std::vector<Item>& inputs,
-                                    std::vector<Named> attributes, std::size_t outputs, const std::string& domain) {
+                                    const std::vector<Named>& attributes, std::size_t outputs,
+                                    const std::string& domain) {
   std::vector<ir::Value*> values;
   std::vector<std::optional<ir::Datum>> samples;
   for (const Item& each : inputs) {
@@ -227,8 +228,8 @@ std::vector<Item> Builder::emit_all(const std::string& op, const std::vector<Ite
     samples.push_back(each.value ? std::optional<ir::Datum>(each.sample) : std::nullopt);
   }
   ir::Node& node = graph().insert(op, values, outputs, nullptr, domain);
-  for (auto& [name, payload] : attributes) {
-    std::visit([&](auto& each) { node.set_attribute(name, std::move(each)); }, payload);
+  for (const Named& attribute : attributes) {
+    std::visit([&](const auto& payload) { node.set_attribute(attribute.first, payload); }, attribute.second);
   }
   std::vector<Item> result;
   try {

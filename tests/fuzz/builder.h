@@ -83,10 +83,11 @@ class Builder {
   const std::vector<Item>& items() const { return scopes_.back().items; }
 
   // ---- nodes
-  std::vector<Item> emit_all(const std::string& op, const std::vector<Item>& inputs, std::vector<Named> attributes = {},
-                             std::size_t outputs = 1, const std::string& domain = "");
-  Item emit(const std::string& op, const std::vector<Item>& inputs, std::vector<Named> attributes = {}) {
-    return emit_all(op, inputs, std::move(attributes)).front();
+  std::vector<Item> emit_all(const std::string& op, const std::vector<Item>& inputs,
+                             const std::vector<Named>& attributes = {}, std::size_t outputs = 1,
+                             const std::string& domain = "");
+  Item emit(const std::string& op, const std::vector<Item>& inputs, const std::vector<Named>& attributes = {}) {
+    return emit_all(op, inputs, attributes).front();
   }
   Item squeeze(const Item& x, const Ints& axes);
   Item unsqueeze(const Item& x, const Ints& axes);

@@ -532,12 +532,12 @@ void quantized(Builder& b) {
     for (float& each : scale.mutable_data<float>()) each = b.one_of<float>({0.05F, 0.1F, 0.125F});
     return {b.constant(scale), b.constant(b.tensor(b.chance(0.6) ? ElementType::int8 : ElementType::uint8, dims))};
   };
-  auto [scale, zero] = parameters();
+  std::pair<Item, Item> step = parameters();
   std::vector<Named> attributes;
   if (per_axis) attributes.emplace_back("axis", axis);
   const auto pair = [&](const Item& value) {
-    const Item q = b.emit("QuantizeLinear", {value, scale, zero}, attributes);
-    return b.emit("DequantizeLinear", {q, scale, zero}, attributes);
+    const Item q = b.emit("QuantizeLinear", {value, step.first, step.second}, attributes);
+    return b.emit("DequantizeLinear", {q, step.first, step.second}, attributes);
   };
   if (b.chance(0.25)) {  // weights
     const Item w = b.constant(b.tensor(ElementType::int8, {x.dims().back(), b.between(1, 3)}));
@@ -547,7 +547,7 @@ void quantized(Builder& b) {
   }
   x = pair(x);
   if (b.chance(0.3)) x = b.emit(b.one_of<std::string>({"Relu", "Identity"}), {x});
-  if (b.chance(0.4)) std::tie(scale, zero) = parameters();
+  if (b.chance(0.4)) step = parameters();
   if (b.chance(0.8)) pair(x);
 }
 

@@ -17,8 +17,8 @@ std::string reason(const std::string& graph, int from, int to) {
 }  // namespace
 
 TEST_CASE("a node that an older operator takes") {
-  CHECK(reason("g (float[2] x) => (float[2] y) { y = Relu(x) }", 14, 6) == "");
-  CHECK(reason("g (float[2] x) => (float[2] y) { y = Relu(x) }", 14, 14) == "");
+  CHECK(reason("g (float[2] x) => (float[2] y) { y = Relu(x) }", 14, 6).empty());
+  CHECK(reason("g (float[2] x) => (float[2] y) { y = Relu(x) }", 14, 14).empty());
 }
 
 TEST_CASE("what an older operator does not take") {
@@ -37,7 +37,7 @@ TEST_CASE("what an older operator does not take") {
 TEST_CASE("a type that is not known counts as the worst") {
   const std::string unknown = "g (float[2] x) => (float[2] y) { a = own.f(x) y = Relu(a) }";
   CHECK(reason(unknown, 14, 13) == "the type of input 'a' is not known, and fewer are taken there");
-  CHECK(reason(unknown, 13, 14) == "");
+  CHECK(reason(unknown, 13, 14).empty());
 }
 
 TEST_CASE("versions in which operators changed") {

@@ -75,7 +75,7 @@ void accepted(const char* what, const std::function<void(ModelProto&)>& change) 
   CHECK_FALSE(result.kind);
 }
 
-TensorProto& add_weight(ModelProto& model, std::vector<std::int64_t> dims = {2, 2}) {
+TensorProto& add_weight(ModelProto& model, const std::vector<std::int64_t>& dims = {2, 2}) {
   TensorProto& tensor = *model.mutable_graph()->add_initializer();
   tensor.set_name("w");
   tensor.set_data_type(TensorProto::FLOAT);
@@ -83,13 +83,13 @@ TensorProto& add_weight(ModelProto& model, std::vector<std::int64_t> dims = {2, 
   return tensor;
 }
 
-NodeProto& add_node(GraphProto& graph, const char* op, std::vector<std::string> inputs,
-                    std::vector<std::string> outputs) {
+NodeProto& add_node(GraphProto& graph, const char* op, const std::vector<std::string>& inputs,
+                    const std::vector<std::string>& outputs) {
   NodeProto& node = *graph.add_node();
   node.set_op_type(op);
   node.set_name(std::string("n_") + op);
-  for (auto& name : inputs) node.add_input(name);
-  for (auto& name : outputs) node.add_output(name);
+  for (const auto& name : inputs) node.add_input(name);
+  for (const auto& name : outputs) node.add_output(name);
   return node;
 }
 
@@ -286,7 +286,7 @@ TEST_CASE("tensors that lie about themselves") {  // 20 to 28
         },
         kind);
   };
-  const auto dims = [](std::vector<std::int64_t> values) {
+  const auto dims = [](const std::vector<std::int64_t>& values) {
     return [values](TensorProto& tensor) {
       tensor.clear_dims();
       for (const std::int64_t value : values) tensor.add_dims(value);

@@ -53,7 +53,7 @@ TEST_CASE("the table of messages is that of ONNX") {
   using google::protobuf::FieldDescriptor;
   const auto check = [](onnx::Message message, const google::protobuf::Descriptor& descriptor) {
     INFO(descriptor.full_name());
-    std::string name(descriptor.full_name());
+    const std::string& name = descriptor.full_name();
     CHECK(name.substr(5) == onnx::message_name(message));
     int known = 0;
     for (std::uint32_t number = 0; number < onnx::field_limit; ++number) {

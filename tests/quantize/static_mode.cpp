@@ -41,7 +41,7 @@ struct Quantized {
   }
 };
 
-Quantized quantized(const std::string& text, const ir::Dims& row, QuantizeOptions options = {}, int opset = 17) {
+Quantized quantized(const std::string& text, const ir::Dims& row, const QuantizeOptions& options = {}, int opset = 17) {
   ir::Model model = testing::text_model(text, opset);
   testing::draw_weights(model);
   const data::Dataset data = samples(row);

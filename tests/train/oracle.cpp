@@ -20,7 +20,8 @@ void fill(ir::Model& model, const std::string& name, std::uint32_t index) {
   const ir::Dims dims = model.graph->find(name)->initializer()->dims();
   std::int64_t count = 1;
   for (const std::int64_t dim : dims) count *= dim;
-  const double bound = 1 / std::sqrt(dims.size() > 1 ? static_cast<double>(count / dims[0]) : 100.0);
+  const std::int64_t fan_in = dims.size() > 1 ? count / dims[0] : 100;
+  const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
   std::vector<float> values;
   std::uint32_t state = 12345 + index;
   for (std::int64_t i = 0; i < count; ++i) {

@@ -263,7 +263,7 @@ class Graph {
   NodeRange nodes() const;
   // A node without inputs and outputs; `before` null: at the end. Add inputs and outputs afterwards.
   Node& insert(std::string op_type, Node* before = nullptr, std::string domain = "");
-  Node& insert(std::string op_type, std::vector<Value*> inputs, std::size_t outputs, Node* before = nullptr,
+  Node& insert(std::string op_type, const std::vector<Value*>& inputs, std::size_t outputs, Node* before = nullptr,
                std::string domain = "");
   void move_before(Node& node, Node* before);
   void erase(Node& node);  // its outputs must have no uses

@@ -56,7 +56,7 @@ class Rewriter {
   ir::Value& constant_ints(const ir::Node& near, const std::vector<std::int64_t>& values, std::string_view name);
   // A node before `before` with `outputs` fresh outputs; types are inferred at once. It carries the name and metadata of
   // `origin` where it stands for that node (null: none).
-  ir::Node& add(std::string op_type, std::vector<ir::Value*> inputs, Attributes attributes, ir::Node& before,
+  ir::Node& add(std::string op_type, const std::vector<ir::Value*>& inputs, Attributes attributes, ir::Node& before,
                 const ir::Node* origin = nullptr, std::size_t outputs = 1, std::string domain = "");
 
   // ---- replacing

@@ -150,10 +150,11 @@ void roi_align_with(Context& context, const char* default_mode) {
         const std::int64_t grid_h = samples(bin_h), grid_w = samples(bin_w);
         std::vector<Sample<T>> grid(static_cast<std::size_t>(grid_h * grid_w));
         for (std::int64_t place = 0; place < out_height * out_width; ++place) {
-          const T top = y0 + static_cast<T>(place / out_width) * bin_h,
-                  left = x0 + static_cast<T>(place % out_width) * bin_w;
+          const std::int64_t out_line = place / out_width;
+          const T top = y0 + static_cast<T>(out_line) * bin_h, left = x0 + static_cast<T>(place % out_width) * bin_w;
           for (std::int64_t i = 0; i < grid_h * grid_w; ++i) {
-            const T y = top + (static_cast<T>(i / grid_w) + T{0.5}) * bin_h / static_cast<T>(grid_h);
+            const std::int64_t line = i / grid_w;
+            const T y = top + (static_cast<T>(line) + T{0.5}) * bin_h / static_cast<T>(grid_h);
             const T x = left + (static_cast<T>(i % grid_w) + T{0.5}) * bin_w / static_cast<T>(grid_w);
             grid[static_cast<std::size_t>(i)] = sample_at(y, x, height, width);
           }

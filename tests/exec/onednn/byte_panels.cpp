@@ -110,7 +110,7 @@ TEST_CASE("byte panels: small weights take less work") {
   const auto work = [](int size) {
     Random random(3);
     return make(1, 256, 64,
-                [&] { return static_cast<int>(random.below(static_cast<std::uint64_t>(2 * size + 1))) - size; })
+                [&] { return static_cast<int>(random.below(2 * static_cast<std::uint64_t>(size) + 1)) - size; })
         .pack()
         .work();
   };
