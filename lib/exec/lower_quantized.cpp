@@ -234,7 +234,7 @@ ir::Node& Lowering::replace(const std::vector<ir::Node*>& nodes, std::string op_
   return node;
 }
 
-void Lowering::move_codes(ir::Node& node, const Codes& input, std::vector<ir::Value*> inputs) {
+void Lowering::move_codes(ir::Node& node, const Codes& input, const std::vector<ir::Value*>& inputs) {
   ir::Graph& owner = node.graph();
   ir::Node& moved = owner.insert(node.op_type(), inputs, 1, &node);
   ir::ValueMap map;

@@ -79,7 +79,7 @@ class Lowering {
   ir::Node& replace(const std::vector<ir::Node*>& nodes, std::string op_type, std::string domain,
                     std::vector<ir::Value*> inputs, ir::ElementType type);
   // The node on codes, and a DequantizeLinear behind it, in its place.
-  void move_codes(ir::Node& node, const Codes& input, std::vector<ir::Value*> inputs);
+  void move_codes(ir::Node& node, const Codes& input, const std::vector<ir::Value*>& inputs);
   void sweep(ir::Graph& graph);  // DequantizeLinear that nobody reads any more
 
   PrivateGraph& graph_;
