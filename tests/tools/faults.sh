@@ -36,11 +36,13 @@ interrupted() {
   sleep 0.7
   kill -0 "$process" 2>/dev/null || fail "ended before the signal: $*: $(cat stderr.txt)"
   kill -s "$signal" "$process"
-  ( sleep 60; kill -9 "$process" 2>/dev/null ) &
-  local watchdog=$!
+  # Not a subshell that waits to kill it: one that is ended before it has dropped this shell's trap runs cleanup.
+  for _ in {1..600}; do
+    kill -0 "$process" 2>/dev/null || break
+    sleep 0.1
+  done
+  kill -9 "$process" 2>/dev/null || true
   wait "$process" || got=$?
-  kill "$watchdog" 2>/dev/null || true
-  wait "$watchdog" 2>/dev/null || true
   [ "$got" = "$code" ] || fail "exit $got instead of $code after $signal: $*: $(cat stderr.txt)"
   [ -z "$(ls -A out)" ] || fail "left after $signal: $(ls -A out): $*"
 }
