@@ -260,14 +260,19 @@ std::vector<ir::Type> NodeInference::run() {
       local ? nullptr : find_op_schema(node_.op_type(), node_.domain(), version_of(imports, node_.domain()));
   if (!local && !schema) return result;
 
-  bool all_known = true;
+  bool all_known = true, some_known = node_.input_count() == 0;
   for (std::size_t i = 0; i < node_.input_count(); ++i) {
     const ir::Value* value = node_.input(i);
     if (!value) continue;
     add_type(*value);
     add_data(*value);
-    all_known &= value->type().kind != ir::Type::Kind::unknown;
+    const bool known = value->type().kind != ir::Type::Kind::unknown;
+    all_known &= known;
+    some_known |= known;
   }
+  // Within functions inputs have no types. ONNX would go through everything that is called, however deep, at each call,
+  // and learn next to nothing; where the function is inlined, its nodes are looked at one by one.
+  if (local && !some_known) return result;
   if (node_.has_subgraphs()) {
     std::vector<const ir::Value*> captured;
     node_.for_each_subgraph([&](const ir::Graph& graph) { collect_captured(node_, graph, captured); });
