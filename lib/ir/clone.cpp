@@ -1,4 +1,4 @@
-// Copies of nodes and graphs. Structure is copied, tensors are shared.
+// Copies of nodes, graphs and functions. Structure is copied, tensors are shared.
 //
 // Works in two steps for each graph, values before uses, so that graphs that are not sorted are copied as they are.
 // Recurses over nested graphs, which readers cap, never over nodes.
@@ -6,10 +6,43 @@
 // Not handled: filling in a function's attribute references; whoever inlines a function does.
 #include <utility>
 
+#include "hone/ir/functions.h"
 #include "hone/ir/graph.h"
+#include "hone/support/error.h"
 #include "ir/names.h"
 
 namespace hone::ir {
+namespace {
+
+Attribute without_payload(const Attribute& attribute) {
+  Attribute copy;
+  copy.name = attribute.name;
+  copy.reference = attribute.reference;
+  copy.reference_type = attribute.reference_type;
+  copy.rest = attribute.rest;
+  return copy;
+}
+
+template <typename Payload>
+constexpr bool holds_graphs =
+    std::is_same_v<Payload, std::unique_ptr<Graph>> || std::is_same_v<Payload, std::vector<std::unique_ptr<Graph>>>;
+
+// The default of a function's attribute is a value, not a subgraph: no node would own that.
+Attribute clone_default(const Attribute& attribute) {
+  Attribute copy = without_payload(attribute);
+  std::visit(
+      [&](const auto& payload) {
+        if constexpr (holds_graphs<std::decay_t<decltype(payload)>>) {
+          unsupported("attribute {}: a graph as the default of a function's attribute", quote(attribute.name));
+        } else {
+          copy.payload = payload;
+        }
+      },
+      attribute.payload);
+  return copy;
+}
+
+}  // namespace
 
 struct Cloner {
   ValueMap& map;
@@ -60,11 +93,7 @@ struct Cloner {
   }
 
   Attribute copy_attribute(const Attribute& attribute, Node& owner) {
-    Attribute copy;
-    copy.name = attribute.name;
-    copy.reference = attribute.reference;
-    copy.reference_type = attribute.reference_type;
-    copy.rest = attribute.rest;
+    Attribute copy = without_payload(attribute);
     std::visit(
         [&](const auto& payload) {
           using T = std::decay_t<decltype(payload)>;
@@ -162,6 +191,21 @@ std::unique_ptr<Graph> clone_graph(const Graph& graph) {
 
 Attribute clone_attribute(const Attribute& attribute, Node& owner, ValueMap& map) {
   return Cloner{map, false}.copy_attribute(attribute, owner);
+}
+
+std::unique_ptr<Function> clone_function(const Function& function) {
+  auto twin = std::make_unique<Function>();
+  twin->domain = function.domain;
+  twin->name = function.name;
+  twin->overload = function.overload;
+  twin->opsets = function.opsets;
+  twin->body = clone_graph(*function.body);
+  twin->attributes = function.attributes;
+  for (const Attribute& attribute : function.attribute_defaults) {
+    twin->attribute_defaults.push_back(clone_default(attribute));
+  }
+  twin->rest = function.rest;
+  return twin;
 }
 
 }  // namespace hone::ir

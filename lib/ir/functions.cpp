@@ -1,4 +1,4 @@
-// Model-local functions: look-ups and copies.
+// Model-local functions: look-ups.
 //
 // Not handled: whether two have one name, or call each other without end; the onnx layer checks.
 #include "hone/ir/functions.h"
@@ -6,34 +6,8 @@
 #include <functional>
 
 #include "hone/ir/model.h"
-#include "hone/support/error.h"
 
 namespace hone::ir {
-namespace {
-
-Attribute clone_default(const Attribute& attribute) {
-  // A function's default is a value, not a subgraph: no node would own that.
-  if (attribute.get<std::unique_ptr<Graph>>() || attribute.get<std::vector<std::unique_ptr<Graph>>>()) {
-    unsupported("attribute {}: a graph as the default of a function's attribute", quote(attribute.name));
-  }
-  Attribute result;
-  result.name = attribute.name;
-  result.reference = attribute.reference;
-  result.reference_type = attribute.reference_type;
-  result.rest = attribute.rest;
-  std::visit(
-      [&](const auto& payload) {
-        using T = std::decay_t<decltype(payload)>;
-        if constexpr (std::is_copy_constructible_v<T> && !std::is_same_v<T, std::vector<std::unique_ptr<Graph>>>) {
-          result.payload = payload;
-        }
-      },
-      attribute.payload);
-  return result;
-}
-
-}  // namespace
-
 std::size_t Functions::KeyHash::operator()(const Key& key) const {
   const std::hash<std::string_view> hash;
   return (hash(key.name) * 31 + hash(key.domain)) * 31 + hash(key.overload);
@@ -84,21 +58,6 @@ Function* Functions::around(const Graph& graph) const {
   if (list_.empty()) return nullptr;
   const auto found = by_body_.find(&graph.root());
   return found == by_body_.end() ? nullptr : found->second;
-}
-
-std::unique_ptr<Function> clone_function(const Function& function) {
-  auto twin = std::make_unique<Function>();
-  twin->domain = function.domain;
-  twin->name = function.name;
-  twin->overload = function.overload;
-  twin->opsets = function.opsets;
-  twin->body = clone_graph(*function.body);
-  twin->attributes = function.attributes;
-  for (const Attribute& attribute : function.attribute_defaults) {
-    twin->attribute_defaults.push_back(clone_default(attribute));
-  }
-  twin->rest = function.rest;
-  return twin;
 }
 
 std::unordered_set<const Function*> reachable_functions(const Model& model) {

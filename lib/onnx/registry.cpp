@@ -11,6 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "hone/ir/functions.h"
+
 namespace hone::onnx {
 namespace {
 
@@ -73,7 +75,7 @@ class LazyRegistry final : public ::onnx::ISchemaRegistry {
 }  // namespace
 
 const ::onnx::OpSchema* find_op_schema(std::string_view op_type, std::string_view domain, std::int64_t version) {
-  return store().find(op_type, domain == "ai.onnx" ? std::string_view() : domain, version);
+  return store().find(op_type, ir::plain_domain(domain), version);
 }
 
 const ::onnx::ISchemaRegistry& lazy_registry() {

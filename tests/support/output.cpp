@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "error_message.h"
 #include "hone/support/error.h"
 #include "hone/support/threads.h"
 #include "pattern.h"
@@ -23,20 +24,11 @@ using hone::ErrorKind;
 using hone::File;
 using hone::FileSlice;
 using hone::Output;
+using hone::testing::error_of;
 using hone::testing::pattern;
 using hone::testing::TemporaryFolder;
 namespace fs = std::filesystem;
 using Names = std::vector<std::string>;
-
-hone::Error error_of(const auto& body) {
-  try {
-    body();
-  } catch (const hone::Error& error) {
-    return error;
-  }
-  FAIL("no error");
-  return {ErrorKind::internal, ""};
-}
 
 // A process id that no process has.
 pid_t dead_process() {

@@ -8,30 +8,30 @@
 
 namespace hone::testing {
 
-// The message of the hone::Error that `body` raises; fails where it raises none, or one of another kind.
+// The hone::Error that `body` raises; fails where it raises none.
 template <typename Body>
-std::string error_message(const Body& body, ErrorKind kind = ErrorKind::bad_input) {
+Error error_of(const Body& body) {
   try {
     body();
   } catch (const Error& error) {
-    CHECK(std::string(kind_name(error.kind())) == kind_name(kind));
-    return error.message();
+    return error;
   }
   FAIL("no error");
-  return {};
+  return {ErrorKind::internal, ""};
 }
 
 // Its kind alone.
 template <typename Body>
 ErrorKind error_kind(const Body& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    INFO(error.message());
-    return error.kind();
-  }
-  FAIL("no error");
-  return {};
+  return error_of(body).kind();
+}
+
+// Its message; fails where it is of another kind.
+template <typename Body>
+std::string error_message(const Body& body, ErrorKind kind = ErrorKind::bad_input) {
+  const Error error = error_of(body);
+  CHECK(std::string(kind_name(error.kind())) == kind_name(kind));
+  return error.message();
 }
 
 }  // namespace hone::testing
