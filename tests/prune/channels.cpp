@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "apart.h"
 #include "hone/onnx/check.h"
 #include "hone/prune/prune.h"
 #include "hone/support/error.h"
@@ -85,7 +86,7 @@ Outcome check(const char* text, const ir::Dims& input, PruneOptions options = {}
   double largest = 0, difference = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
     largest = std::max(largest, static_cast<double>(std::abs(expected[i])));
-    difference = std::max(difference, static_cast<double>(std::abs(expected[i] - found[i])));
+    difference = std::max(difference, testing::apart(expected[i], found[i]));
   }
   CHECK(largest > 0);
   CHECK(difference <= 1e-5 * largest);

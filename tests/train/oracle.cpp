@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apart.h"
 #include "hone/onnx/read.h"
 #include "hone/train/finetune.h"
 #include "hone/train/initialize.h"
@@ -73,7 +74,7 @@ void follow(const std::string& name, FinetuneOptions options, double rate, const
                {.step = [&](const StepReport& step) { losses.push_back(step.loss); }, .epoch = {}, .updated = {}});
   REQUIRE(losses.size() == 100);
   double worst = 0;
-  for (std::size_t i = 0; i < 100; ++i) worst = std::max(worst, std::abs(losses[i] - expected[i].get<double>()));
+  for (std::size_t i = 0; i < 100; ++i) worst = std::max(worst, testing::apart(losses[i], expected[i].get<double>()));
   INFO(name << ": largest difference of a loss " << worst);
   CHECK(worst < 1e-4);
   // And where it ends: the length of every weight.

@@ -11,7 +11,7 @@
 namespace hone::exec::onednn {
 namespace {
 
-struct Case {
+struct BytePanelCase {
   std::int64_t segments, length, columns;
   std::vector<std::int8_t> weights;  // [segment][place][column]
   std::int8_t at(std::int64_t s, std::int64_t k, std::int64_t c) const {
@@ -23,15 +23,15 @@ struct Case {
 };
 
 template <typename F>
-Case make(std::int64_t segments, std::int64_t length, std::int64_t columns, F&& weight) {
-  Case made{segments, length, columns, {}};
+BytePanelCase make(std::int64_t segments, std::int64_t length, std::int64_t columns, F&& weight) {
+  BytePanelCase made{segments, length, columns, {}};
   made.weights.resize(static_cast<std::size_t>(segments * length * columns));
   for (std::int8_t& each : made.weights) each = static_cast<std::int8_t>(weight());
   return made;
 }
 
 // Rows of activations: `activation(row, sign of a column's weight)` chooses what comes closest to saturation.
-void check(const Case& made, const BytePanels& panels, Random& random, bool extreme) {
+void check(const BytePanelCase& made, const BytePanels& panels, Random& random, bool extreme) {
   const std::int64_t gap = 5, row_size = made.segments * (made.length + gap) + 3;
   std::vector<std::int64_t> offsets;
   for (std::int64_t s = 0; s < made.segments; ++s) offsets.push_back(s * (made.length + gap));
@@ -81,7 +81,7 @@ TEST_CASE("byte panels: sums of weights of all sizes are exact") {
     const auto segments = 1 + static_cast<std::int64_t>(random.below(3)),
                length = 1 + static_cast<std::int64_t>(random.below(80)),
                columns = 1 + static_cast<std::int64_t>(random.below(40));
-    const Case made = make(segments, length, columns, [&] {
+    const BytePanelCase made = make(segments, length, columns, [&] {
       return static_cast<int>(std::clamp(std::nearbyint(random.normal() * size), -128.0, 127.0));
     });
     const BytePanels panels = made.pack();
@@ -96,12 +96,12 @@ TEST_CASE("byte panels: sums of extreme weights are exact") {
   if (!has_avx2()) return;
   Random random(2);
   for (const int weight : {127, -128, 64, -64, 65, -65, 16, 17, -17, 33}) {
-    const Case made = make(2, 37, 19, [&] { return weight; });
+    const BytePanelCase made = make(2, 37, 19, [&] { return weight; });
     check(made, made.pack(), random, true);
   }
   // Two sizes by chance, so that four in a column are not always enough.
   for (const int other : {0, 1, -127, 40}) {
-    const Case made = make(1, 64, 24, [&] { return random.below(3) == 0 ? 127 : other; });
+    const BytePanelCase made = make(1, 64, 24, [&] { return random.below(3) == 0 ? 127 : other; });
     check(made, made.pack(), random, true);
   }
 }

@@ -84,7 +84,7 @@ TEST_CASE("panels: sums of products are right, whatever the sizes, pieces and re
         const auto place =
             static_cast<std::size_t>(r * results.row_step + c / 8 * results.vector_step + c % 8 * results.column_step);
         if (has_steps) sum = 2 * sum + 1 + static_cast<double>(held[place]);
-        worst = std::max(worst, std::abs(sum - static_cast<double>(out[place])));
+        worst = std::max(worst, hone::testing::apart(sum, out[place]));
         largest = std::max(largest, std::abs(sum));
       }
     }

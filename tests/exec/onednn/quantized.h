@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apart.h"
 #include "exec/onednn/avx2.h"
 #include "exec/onednn/integer_core.h"
 #include "hone/exec/session.h"
@@ -130,10 +131,10 @@ struct QuantizedModel {
         double worst = 0, largest = 1e-3;
         std::size_t different = 0;
         for (std::size_t k = 0; k < a.size(); ++k) {
-          const auto apart = static_cast<double>(std::abs(a[k] - b[k]));
-          worst = std::max(worst, apart);
-          largest = std::max(largest, static_cast<double>(std::abs(b[k])));
-          different += apart > 0;
+          const double difference = hone::testing::apart(a[k], b[k]);
+          worst = std::max(worst, difference);
+          if (std::isfinite(b[k])) largest = std::max(largest, static_cast<double>(std::abs(b[k])));
+          different += difference > 0;
         }
         if (is_float) {
           CHECK(worst <= tolerance * largest);

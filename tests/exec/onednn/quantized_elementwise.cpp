@@ -13,7 +13,7 @@ using testing::QuantizedModel;
 using Step = QuantizedModel::Step;
 
 // A convolution in front, so that what follows meets channels-last memory; or none.
-struct Case {
+struct CodesCase {
   QuantizedModel m;
   Dims dims;
   std::size_t kernels = 0;
@@ -33,7 +33,7 @@ struct Case {
 TEST_CASE("quantized: sums, products and activations stay on integers") {
   Random random(1);
   for (int round = 0; round < 60; ++round) {
-    Case c;
+    CodesCase c;
     QuantizedModel& m = c.m;
     const bool is_signed = chance(random), both = chance(random);
     const std::int64_t channels = between(random, 1, 40);
@@ -64,7 +64,7 @@ TEST_CASE("quantized: sums, products and activations stay on integers") {
 TEST_CASE("quantized: pooling and Concat stay on integers") {
   Random random(2);
   for (int round = 0; round < 60; ++round) {
-    Case c;
+    CodesCase c;
     QuantizedModel& m = c.m;
     const bool is_signed = chance(random), convolution = chance(random);
     const std::int64_t channels = between(random, 1, 40);
@@ -97,7 +97,7 @@ TEST_CASE("quantized: pooling and Concat stay on integers") {
 TEST_CASE("quantized: what moves elements moves codes") {
   Random random(3);
   for (const std::string kind : {"Reshape", "Transpose", "Flatten", "Slice", "Gather", "Unsqueeze", "Pad", "MaxPool"}) {
-    Case c;
+    CodesCase c;
     QuantizedModel& m = c.m;
     const Step by = m.step(random, 0.0517F, false);
     std::vector<Value*> inputs = {c.start(random, by, true, 12)};
@@ -126,7 +126,7 @@ TEST_CASE("quantized: what moves elements moves codes") {
 
 TEST_CASE("quantized: codes move in front of DQ, so that sums behind find them") {
   Random random(4);
-  Case c;
+  CodesCase c;
   QuantizedModel& m = c.m;
   const Step by = m.step(random, 0.0517F, false), to = m.step(random, 0.0973F, false);
   Value* a = c.start(random, by, true, 16);

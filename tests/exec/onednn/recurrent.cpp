@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "apart.h"
 #include "hone/exec/session.h"
 #include "hone/ir/model.h"
 #include "hone/support/random.h"
@@ -19,12 +20,12 @@ Tensor normal(Random& random, const ir::Dims& dims, float scale = 0.4F) {
   return tensor;
 }
 
-struct Case {
+struct RecurrentCase {
   ir::Model model;
   std::vector<ir::NamedDatum> feed;
 };
 
-Case recurrent(Random& random, const std::string& op, std::string& what) {
+RecurrentCase recurrent(Random& random, const std::string& op, std::string& what) {
   const auto draw = [&](std::int64_t low, std::int64_t high) {
     return low + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(high - low + 1)));
   };
@@ -32,7 +33,7 @@ Case recurrent(Random& random, const std::string& op, std::string& what) {
                      batch = draw(1, 9);
   const bool both = draw(0, 2) == 0, by_batch = draw(0, 3) == 0;
   const std::int64_t directions = both ? 2 : 1;
-  Case result;
+  RecurrentCase result;
   ir::Model& model = result.model;
   model.ir_version = 9;
   model.set_opset("", 20);
@@ -79,7 +80,7 @@ TEST_CASE("recurrent: packed kernels agree with the reference") {
   for (std::uint64_t seed = 0; seed < 120; ++seed) {
     Random random(seed, 7);
     std::string what;
-    const Case made = recurrent(random, seed % 2 == 0 ? "LSTM" : "GRU", what);
+    const RecurrentCase made = recurrent(random, seed % 2 == 0 ? "LSTM" : "GRU", what);
     INFO("seed " << seed << ": " << what);
     SessionOptions options;
     options.reference = true;
@@ -92,7 +93,7 @@ TEST_CASE("recurrent: packed kernels agree with the reference") {
         REQUIRE(got[i].tensor()->dims() == expected[i].tensor()->dims());
         const auto a = got[i].tensor()->to_floats(), b = expected[i].tensor()->to_floats();
         double worst = 0;
-        for (std::size_t k = 0; k < a.size(); ++k) worst = std::max(worst, static_cast<double>(std::abs(a[k] - b[k])));
+        for (std::size_t k = 0; k < a.size(); ++k) worst = std::max(worst, hone::testing::apart(a[k], b[k]));
         CHECK(worst < 5e-6);
       }
     }
@@ -102,7 +103,7 @@ TEST_CASE("recurrent: packed kernels agree with the reference") {
 TEST_CASE("recurrent: NaN stays NaN, infinity saturates") {
   Random random(3, 7);
   std::string what;
-  Case made;
+  RecurrentCase made;
   do {
     made = recurrent(random, "LSTM", what);
   } while (made.feed.size() != 1 || made.model.graph->first()->has_attribute("clip"));
