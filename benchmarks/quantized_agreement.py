@@ -5,10 +5,10 @@ usage: benchmarks/quantized_agreement.py MODEL.onnx [--inputs FILE.npz] [--limit
 
 Prints the share of outputs within one step, and of samples with the same largest output; the same for the float32
 computation (hone run --reference), since a value that falls between two codes rounds to either, and each layer doubles what
-came of it; with --ort for ONNX Runtime. A step is that of the output's own DequantizeLinear, or, of an output that is float,
-1/255 of its range. Exits with 1 where fewer are within a step than --share (0.999), and than of the float32 computation.
-Without --inputs, normally distributed values. Needs Python with onnx and numpy (and onnxruntime). Operators: Q and DQ, Conv, Gemm, MatMul, Relu, Clip, Add, Mul, Slice, Pad, pooling, Flatten, Reshape, Transpose,
-Concat.
+came of it; with --ort for ONNX Runtime, and how far hone is from that. A step is that of the output's own DequantizeLinear,
+or, of an output that is float, 1/255 of its range. Exits with 1 where fewer are within a step than --share (0.999), and than
+of the float32 computation. Without --inputs, normally distributed values. Needs Python with onnx and numpy (and onnxruntime).
+Operators: Q and DQ, Conv, Gemm, MatMul, Relu, Clip, Add, Mul, Slice, Pad, pooling, Flatten, Reshape, Transpose, Concat.
 """
 
 import argparse
@@ -158,9 +158,9 @@ def main():
     parts = [exact.run({n: v[i : i + options.batch] for n, v in inputs.items()}) for i in range(0, count, options.batch)]
     expected = [np.concatenate(each) for each in zip(*parts)]
 
-    def report(who, results):
+    def report(who, results, wanted=None):
         shares = []
-        for name, got, want in zip(exact.outputs, results, expected):
+        for name, got, want in zip(exact.outputs, results, wanted or expected):
             apart = np.abs(got.astype(np.float64) - want) / step_of(model, name, exact.constants, want)
             shares.append(float((apart <= 1).mean()))
             same = int((got.reshape(count, -1).argmax(1) == want.reshape(count, -1).argmax(1)).sum())
@@ -175,13 +175,16 @@ def main():
             command = [options.hone, "run", options.model, "--input-npz", source, "--output-npz", target, *more]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             saved = np.load(target)
-            return report(who, [saved[name] for name in exact.outputs])
+            results = [saved[name] for name in exact.outputs]
+            return report(who, results), results
 
-        share, floats = hone("hone"), hone("float32", "--reference")
+        (share, integers), (floats, _) = hone("hone"), hone("float32", "--reference")
     if options.ort:
         import onnxruntime
 
-        report("ONNX Runtime", onnxruntime.InferenceSession(options.model, providers=["CPUExecutionProvider"]).run(None, inputs))
+        theirs = onnxruntime.InferenceSession(options.model, providers=["CPUExecutionProvider"]).run(None, inputs)
+        report("ONNX Runtime", theirs)
+        report("hone from ONNX Runtime", integers, theirs)
     sys.exit(0 if share >= min(options.share, floats) else 1)
 
 
