@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "exec/fuse.h"
+#include "exec/fuse_attention.h"
 
 namespace hone::exec {
 namespace {
@@ -90,7 +91,12 @@ double flops(const ir::Node& node, std::span<const ir::Dims* const> inputs, std:
   }
   if (op == "Attention") {
     const ir::Dims* keys = input(1);
-    const double length = keys && keys->size() > 2 ? from_end(keys, 1) : 1.0;
+    std::size_t rows = 1;  // from the end
+    if (const auto fused = read_attention(node)) {
+      using Order = FusedAttention::Order;
+      rows = fused->keys == Order::plain ? 0 : fused->keys == Order::by_row ? 2 : 1;
+    }
+    const double length = keys && keys->size() > 2 ? from_end(keys, rows) : 1.0;
     return 4 * elements(input(0)) * length;
   }
   if (std::find(moves.begin(), moves.end(), op) != moves.end()) return 0;

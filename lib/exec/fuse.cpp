@@ -310,32 +310,14 @@ struct Fusion {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (inputs[i]) fused.set_input(i, inputs[i]);
     }
-    ir::Value* output = fused.add_output();
-    output->set_type(current->type());
-    graph.inherit(fused, root);
     ir::ValueMap map;
     for (const ir::Attribute& attribute : root.attributes()) {
       fused.attributes().push_back(ir::clone_attribute(attribute, fused, map));
     }
     write_tail(fused);
-
-    auto body = std::make_unique<ir::Graph>(fused);
-    map.clear();
-    nodes.insert(nodes.begin(), &root);
-    std::sort(nodes.begin(), nodes.end(), [](const ir::Node* a, const ir::Node* b) { return a->is_before(*b); });
-    for (const ir::Node* node : nodes) {
-      ir::Node& copy = ir::clone_into(*node, *body, nullptr, map);
-      graph.inherit(copy, *node);
-    }
-    body->add_output(map.at(current));
-    fused.set_attribute("fallback", std::move(body));
-
-    graph.redirect(current->name(), output->name());
-    owner.replace_all_uses(*current, *output);
-    for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
-      graph.forget(**node);
-      owner.erase(**node);
-    }
+    graph.inherit(fused, root);
+    nodes.push_back(&root);
+    graph.replace(std::move(nodes), *current, fused);
   }
 
   void write_tail(ir::Node& fused) const {

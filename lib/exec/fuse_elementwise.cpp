@@ -140,7 +140,8 @@ bool keeps_type(const ir::Node& node) {
                                                              "GatherElements",
                                                              "DepthToSpace",
                                                              "SpaceToDepth",
-                                                             "Elementwise"};
+                                                             "Elementwise",
+                                                             "Attention"};
   return (node.domain().empty() || node.domain() == fused_domain) && names.contains(node.op_type());
 }
 
@@ -241,23 +242,8 @@ class Group {
     fused.set_attribute("fused_right", std::move(right));
     fused.set_attribute("fused_alphas", std::move(alphas));
     fused.set_attribute("fused_betas", std::move(betas));
-    ir::Value* result = root_.output(0);
-    ir::Value* output = fused.add_output();
-    output->set_type(result->type());
     graph_.inherit(fused, root_);
-
-    auto body = std::make_unique<ir::Graph>(fused);
-    ir::ValueMap map;
-    for (const ir::Node* node : nodes_) graph_.inherit(ir::clone_into(*node, *body, nullptr, map), *node);
-    body->add_output(map.at(result));
-    fused.set_attribute("fallback", std::move(body));
-
-    graph_.redirect(result->name(), output->name());
-    owner.replace_all_uses(*result, *output);
-    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
-      graph_.forget(**node);
-      owner.erase(**node);
-    }
+    graph_.replace(std::move(nodes_), *root_.output(0), fused);
   }
 
  private:

@@ -1,5 +1,6 @@
 #include "exec/private_graph.h"
 
+#include <algorithm>
 #include <functional>
 #include <unordered_set>
 
@@ -186,6 +187,23 @@ void PrivateGraph::inherit(ir::Node& node, const ir::Node& from) {
   node.mark = from.mark;
   node.set_name(from.name());
   originals_[&node] = &original(from);
+}
+
+void PrivateGraph::replace(std::vector<ir::Node*> nodes, ir::Value& result, ir::Node& by) {
+  ir::Value& output = *by.add_output();
+  output.set_type(result.type());
+  std::sort(nodes.begin(), nodes.end(), [](const ir::Node* a, const ir::Node* b) { return a->is_before(*b); });
+  auto body = std::make_unique<ir::Graph>(by);
+  ir::ValueMap map;
+  for (const ir::Node* node : nodes) inherit(ir::clone_into(*node, *body, nullptr, map), *node);
+  body->add_output(map.at(&result));
+  by.set_attribute("fallback", std::move(body));
+  redirect(result.name(), output.name());
+  by.graph().replace_all_uses(result, output);
+  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+    forget(**node);
+    by.graph().erase(**node);
+  }
 }
 
 std::vector<ir::Graph*> PrivateGraph::running_graphs() {

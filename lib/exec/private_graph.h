@@ -40,6 +40,9 @@ class PrivateGraph {
   // For a node that replaces `from`.
   void inherit(ir::Node& node, const ir::Node& from);
   void forget(const ir::Node& node) { originals_.erase(&node); }
+  // `by`, which has no output yet, gives `result` from now on; the nodes that it was made by are gone, and stay as the
+  // subgraph `fallback` of `by`.
+  void replace(std::vector<ir::Node*> nodes, ir::Value& result, ir::Node& by);
   // `from` is gone, `to` carries its value now.
   void redirect(const std::string& from, const std::string& to) { aliases_[from] = to; }
 

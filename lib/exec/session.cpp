@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "exec/fuse.h"
+#include "exec/fuse_attention.h"
 #include "exec/fuse_elementwise.h"
 #include "exec/lower_quantized.h"
 #include "exec/program.h"
@@ -154,6 +155,7 @@ struct Session::State {
       keep.insert(keep.end(), options.extra_outputs.begin(), options.extra_outputs.end());
       const bool own_kernels = onednn::has_avx2();
       if (own_kernels) lower_quantized(*copy, keep);
+      if (own_kernels) fuse_attention(*copy, keep);
       fuse(*copy, keep);
       if (own_kernels) fuse_elementwise(*copy, keep);
     }

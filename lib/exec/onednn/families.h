@@ -21,6 +21,7 @@ inline bool attribute_fits(std::span<const std::int64_t> values, std::size_t cou
   return (values.empty() || values.size() == count) && are_small(values);
 }
 
+std::span<const KernelEntry> attention_kernels();
 std::span<const KernelEntry> convolution_kernels();
 std::span<const KernelEntry> elementwise_kernels();
 std::span<const KernelEntry> expression_kernels();

@@ -13,6 +13,7 @@ std::span<const std::span<const KernelEntry>> onednn_kernels() {
       onednn::quantized_convolution_kernels(),
       onednn::quantized_elementwise_kernels(),
       onednn::quantized_product_kernels(),
+      onednn::attention_kernels(),
       onednn::convolution_kernels(),
       onednn::elementwise_kernels(),
       onednn::expression_kernels(),

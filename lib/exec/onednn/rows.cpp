@@ -26,38 +26,6 @@ HONE_AVX2_INLINE void store_some(float* to, Integers which, Vector x) {
   _mm256_maskstore_ps(to, (__m256i)which, (__m256)x);
 }
 
-HONE_AVX2 void softmax_row(const float* from, std::int64_t length, bool logarithms, float* to) {
-  const std::int64_t whole = length / lanes * lanes;
-  const Integers rest = first_lanes(length - whole);
-  Vector top = all(-__builtin_inff()), next = top;
-  std::int64_t i = 0;
-  for (; i + 2 * lanes <= whole; i += 2 * lanes) {
-    top = larger(top, load(from + i));
-    next = larger(next, load(from + i + lanes));
-  }
-  if (i < whole) top = larger(top, load(from + i));
-  if (whole < length) next = select(rest, larger(next, load_some(from + whole, rest)), next);
-  const float most = largest(larger(top, next));
-  Vector total = all(0.0F);
-  for (i = 0; i < whole; i += lanes) {
-    const Vector shifted = load(from + i) - all(most), e = exponential(shifted);
-    total = total + e;
-    store(to + i, logarithms ? shifted : e);
-  }
-  if (whole < length) {
-    const Vector shifted = load_some(from + whole, rest) - all(most), e = exponential(shifted);
-    total = total + select(rest, e, all(0.0F));
-    store_some(to + whole, rest, logarithms ? shifted : e);
-  }
-  const float sum = avx2::sum(total);
-  const Vector by = all(logarithms ? std::log(sum) : 1.0F / sum);
-  for (i = 0; i < whole; i += lanes) store(to + i, logarithms ? load(to + i) - by : load(to + i) * by);
-  if (whole < length) {
-    const Vector x = load_some(to + whole, rest);
-    store_some(to + whole, rest, logarithms ? x - by : x * by);
-  }
-}
-
 HONE_AVX2 void normalize_row(const RowNormalization& how, const float* from, float* to) {
   const std::int64_t whole = how.length / lanes * lanes;
   const Integers rest = first_lanes(how.length - whole);
@@ -114,6 +82,38 @@ void each_row(std::int64_t rows, double seconds, const Body& body) {
 
 }  // namespace
 
+HONE_AVX2 void softmax_row(const float* from, std::int64_t length, bool logarithms, float* to) {
+  const std::int64_t whole = length / lanes * lanes;
+  const Integers rest = first_lanes(length - whole);
+  Vector top = all(-__builtin_inff()), next = top;
+  std::int64_t i = 0;
+  for (; i + 2 * lanes <= whole; i += 2 * lanes) {
+    top = larger(top, load(from + i));
+    next = larger(next, load(from + i + lanes));
+  }
+  if (i < whole) top = larger(top, load(from + i));
+  if (whole < length) next = select(rest, larger(next, load_some(from + whole, rest)), next);
+  const float most = largest(larger(top, next));
+  Vector total = all(0.0F);
+  for (i = 0; i < whole; i += lanes) {
+    const Vector shifted = load(from + i) - all(most), e = exponential(shifted);
+    total = total + e;
+    store(to + i, logarithms ? shifted : e);
+  }
+  if (whole < length) {
+    const Vector shifted = load_some(from + whole, rest) - all(most), e = exponential(shifted);
+    total = total + select(rest, e, all(0.0F));
+    store_some(to + whole, rest, logarithms ? shifted : e);
+  }
+  const float sum = avx2::sum(total);
+  const Vector by = all(logarithms ? std::log(sum) : 1.0F / sum);
+  for (i = 0; i < whole; i += lanes) store(to + i, logarithms ? load(to + i) - by : load(to + i) * by);
+  if (whole < length) {
+    const Vector x = load_some(to + whole, rest);
+    store_some(to + whole, rest, logarithms ? x - by : x * by);
+  }
+}
+
 void softmax_rows(const float* from, std::int64_t rows, std::int64_t length, bool logarithms, float* to) {
   each_row(rows, static_cast<double>(rows * length) * 1e-9,
            [&](std::int64_t row) { softmax_row(from + row * length, length, logarithms, to + row * length); });
@@ -125,6 +125,7 @@ void normalize_rows(const RowNormalization& how, const float* from, std::int64_t
 }
 
 #else
+void softmax_row(const float*, std::int64_t, bool, float*) {}
 void softmax_rows(const float*, std::int64_t, std::int64_t, bool, float*) {}
 void normalize_rows(const RowNormalization&, const float*, std::int64_t, float*) {}
 #endif

@@ -10,6 +10,7 @@ namespace hone::exec::onednn {
 
 // e^x over the sum of e^x; or the logarithm of that.
 void softmax_rows(const float* from, std::int64_t rows, std::int64_t length, bool logarithms, float* to);
+void softmax_row(const float* from, std::int64_t length, bool logarithms, float* to);  // on this thread
 
 struct RowNormalization {
   std::int64_t length = 0;

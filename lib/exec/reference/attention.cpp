@@ -34,7 +34,105 @@ struct Heads {
   }
 };
 
-void attention(Context& context) {
+void rotary_embedding(Context& context) {
+  const Array &in = context.input(0), &cosines = context.input(1), &sines = context.input(2);
+  const ir::Node& node = context.node();
+  require_rank(in, 3, 4, "the input");
+  const Heads heads(in, node.int_or("num_heads", 0), "the input");
+  std::int64_t turned = node.int_or("rotary_embedding_dim", 0);
+  if (turned == 0) turned = heads.size;
+  if (turned < 0 || turned > heads.size || turned % 2 != 0) bad_input("{} of {} places to turn", turned, heads.size);
+  const std::int64_t half = turned / 2;
+  const bool interleaved = flag(node, "interleaved", false);
+  const bool by_position = context.has_input(3);
+  if (cosines.dims != sines.dims || cosines.rank() != (by_position ? 2 : 3) || cosines.dims.back() != half) {
+    bad_input("caches of shapes {} and {} for {} places to turn", ir::text(cosines.dims), ir::text(sines.dims), turned);
+  }
+  // Which row of the caches a place takes.
+  ir::Dims rows(static_cast<std::size_t>(heads.batch * heads.length));
+  if (by_position) {
+    Array positions = context.input(3);
+    if (positions.dims != ir::Dims{heads.batch, heads.length})
+      bad_input("positions of shape {}", ir::text(positions.dims));
+    positions.dims = {positions.count()};
+    rows = read_ints(positions);
+    for (const std::int64_t row : rows) {
+      if (row < 0 || row >= cosines.dims[0]) bad_input("position {} of {}", row, cosines.dims[0]);
+    }
+  } else {
+    if ((cosines.dims[0] != heads.batch && cosines.dims[0] != 1) || cosines.dims[1] != heads.length) {
+      bad_input("caches of shape {} for {} sequences of {}", ir::text(cosines.dims), heads.batch, heads.length);
+    }
+    for (std::int64_t i = 0; i < heads.batch * heads.length; ++i) {
+      rows[static_cast<std::size_t>(i)] = cosines.dims[0] == 1 ? i % heads.length : i;
+    }
+  }
+  in_real(context, in.type, [&]<typename T>() {
+    const T *from = view<T>(context, in), *cosine = view<T>(context, cosines), *sine = view<T>(context, sines);
+    Result<T> out(context, 0, in.type, in.dims);
+    for (std::int64_t b = 0; b < heads.batch; ++b) {
+      for (std::int64_t h = 0; h < heads.heads; ++h) {
+        for (std::int64_t s = 0; s < heads.length; ++s) {
+          const std::int64_t at = b * heads.steps.batch + h * heads.steps.head + s * heads.steps.row;
+          const std::int64_t row = rows[static_cast<std::size_t>(b * heads.length + s)] * half;
+          const T* x = from + at;
+          T* y = out.data() + at;
+          for (std::int64_t i = 0; i < half; ++i) {
+            const std::int64_t first = interleaved ? 2 * i : i, second = interleaved ? 2 * i + 1 : i + half;
+            y[first] = cosine[row + i] * x[first] - sine[row + i] * x[second];
+            y[second] = sine[row + i] * x[first] + cosine[row + i] * x[second];
+          }
+          std::copy(x + turned, x + heads.size, y + turned);
+        }
+      }
+    }
+    out.finish();
+  });
+}
+
+void tensor_scatter(Context& context) {
+  const Array &cache = context.input(0), &update = context.input(1);
+  require_type(update, cache.type, "the update");
+  const std::size_t axis = checked_axis(context.node().int_or("axis", -2), cache.rank());
+  if (axis == 0) bad_input("axis 0 is the batch");
+  bool fits = update.rank() == cache.rank();
+  for (std::size_t d = 0; fits && d < cache.rank(); ++d) {
+    fits = d == axis ? update.dims[d] <= cache.dims[d] : update.dims[d] == cache.dims[d];
+  }
+  if (!fits) bad_input("an update of shape {} for a cache of shape {}", ir::text(update.dims), ir::text(cache.dims));
+  const std::string mode = context.node().string_or("mode", "linear");
+  if (mode != "linear" && mode != "circular") bad_input("mode is {}", quote(mode));
+  ir::Dims starts(static_cast<std::size_t>(cache.dims[0]));
+  if (context.has_input(2)) starts = read_ints(context.input(2));
+  if (static_cast<std::int64_t>(starts.size()) != cache.dims[0])
+    bad_input("{} write indices for {} samples", starts.size(), cache.dims[0]);
+  const std::int64_t length = cache.dims[axis], written = update.dims[axis];
+  for (const std::int64_t start : starts) {
+    if (start < 0 ||
+        (mode == "linear" ? start > length - written : start > std::numeric_limits<std::int64_t>::max() - written)) {
+      bad_input("{} places written from {} on in {}", written, start, length);
+    }
+  }
+  Array& out = context.output_over(0, 0, cache.type, cache.dims);
+  if (cache.count() == 0) return;
+  const std::int64_t outer = product(cache.dims, 0, axis), inner = product(cache.dims, axis + 1, cache.rank());
+  const std::int64_t per_sample = outer / cache.dims[0];
+  dispatch_moved(context, cache.type, [&]<typename T>() {
+    const T *from = moved<T>(cache), *changes = moved<T>(update);
+    T* to = moved<T>(out);
+    if (to != from) std::copy_n(from, cache.count(), to);
+    for (std::int64_t o = 0; o < outer; ++o) {
+      for (std::int64_t i = 0; i < written; ++i) {
+        const std::int64_t at = (starts[static_cast<std::size_t>(o / per_sample)] + i) % length;
+        std::copy_n(changes + (o * written + i) * inner, inner, to + (o * length + at) * inner);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void attention(Context& context, const AttentionBackend* backend) {
   const ir::Node& node = context.node();
   const Array &q = context.input(0), &k = context.input(1), &v = context.input(2);
   for (std::size_t i = 0; i < 3; ++i) require_rank(context.input(i), 3, 4, "Q, K or V");
@@ -137,7 +235,8 @@ void attention(Context& context) {
     const bool* shown = mask && mask->type == ir::ElementType::boolean ? mask->as<bool>() : nullptr;
     const T* bias = mask && !shown ? view<T>(context, *mask) : nullptr;
     const ir::Dims mask_steps = strides(mask_dims);
-    attend(p, [&](std::int64_t b, std::int64_t h, std::int64_t row, T* added) {
+    const bool biased = mask || causal || left >= 0 || right >= 0 || !valid.empty();
+    attend(context, backend, p, biased, [&](std::int64_t b, std::int64_t h, std::int64_t row, T* added) {
       const auto limit_low = [&](std::int64_t at) {
         std::fill_n(added, std::clamp<std::int64_t>(at, 0, keys), hidden);
       };
@@ -166,107 +265,9 @@ void attention(Context& context) {
   });
 }
 
-void rotary_embedding(Context& context) {
-  const Array &in = context.input(0), &cosines = context.input(1), &sines = context.input(2);
-  const ir::Node& node = context.node();
-  require_rank(in, 3, 4, "the input");
-  const Heads heads(in, node.int_or("num_heads", 0), "the input");
-  std::int64_t turned = node.int_or("rotary_embedding_dim", 0);
-  if (turned == 0) turned = heads.size;
-  if (turned < 0 || turned > heads.size || turned % 2 != 0) bad_input("{} of {} places to turn", turned, heads.size);
-  const std::int64_t half = turned / 2;
-  const bool interleaved = flag(node, "interleaved", false);
-  const bool by_position = context.has_input(3);
-  if (cosines.dims != sines.dims || cosines.rank() != (by_position ? 2 : 3) || cosines.dims.back() != half) {
-    bad_input("caches of shapes {} and {} for {} places to turn", ir::text(cosines.dims), ir::text(sines.dims), turned);
-  }
-  // Which row of the caches a place takes.
-  ir::Dims rows(static_cast<std::size_t>(heads.batch * heads.length));
-  if (by_position) {
-    Array positions = context.input(3);
-    if (positions.dims != ir::Dims{heads.batch, heads.length})
-      bad_input("positions of shape {}", ir::text(positions.dims));
-    positions.dims = {positions.count()};
-    rows = read_ints(positions);
-    for (const std::int64_t row : rows) {
-      if (row < 0 || row >= cosines.dims[0]) bad_input("position {} of {}", row, cosines.dims[0]);
-    }
-  } else {
-    if ((cosines.dims[0] != heads.batch && cosines.dims[0] != 1) || cosines.dims[1] != heads.length) {
-      bad_input("caches of shape {} for {} sequences of {}", ir::text(cosines.dims), heads.batch, heads.length);
-    }
-    for (std::int64_t i = 0; i < heads.batch * heads.length; ++i) {
-      rows[static_cast<std::size_t>(i)] = cosines.dims[0] == 1 ? i % heads.length : i;
-    }
-  }
-  in_real(context, in.type, [&]<typename T>() {
-    const T *from = view<T>(context, in), *cosine = view<T>(context, cosines), *sine = view<T>(context, sines);
-    Result<T> out(context, 0, in.type, in.dims);
-    for (std::int64_t b = 0; b < heads.batch; ++b) {
-      for (std::int64_t h = 0; h < heads.heads; ++h) {
-        for (std::int64_t s = 0; s < heads.length; ++s) {
-          const std::int64_t at = b * heads.steps.batch + h * heads.steps.head + s * heads.steps.row;
-          const std::int64_t row = rows[static_cast<std::size_t>(b * heads.length + s)] * half;
-          const T* x = from + at;
-          T* y = out.data() + at;
-          for (std::int64_t i = 0; i < half; ++i) {
-            const std::int64_t first = interleaved ? 2 * i : i, second = interleaved ? 2 * i + 1 : i + half;
-            y[first] = cosine[row + i] * x[first] - sine[row + i] * x[second];
-            y[second] = sine[row + i] * x[first] + cosine[row + i] * x[second];
-          }
-          std::copy(x + turned, x + heads.size, y + turned);
-        }
-      }
-    }
-    out.finish();
-  });
-}
-
-void tensor_scatter(Context& context) {
-  const Array &cache = context.input(0), &update = context.input(1);
-  require_type(update, cache.type, "the update");
-  const std::size_t axis = checked_axis(context.node().int_or("axis", -2), cache.rank());
-  if (axis == 0) bad_input("axis 0 is the batch");
-  bool fits = update.rank() == cache.rank();
-  for (std::size_t d = 0; fits && d < cache.rank(); ++d) {
-    fits = d == axis ? update.dims[d] <= cache.dims[d] : update.dims[d] == cache.dims[d];
-  }
-  if (!fits) bad_input("an update of shape {} for a cache of shape {}", ir::text(update.dims), ir::text(cache.dims));
-  const std::string mode = context.node().string_or("mode", "linear");
-  if (mode != "linear" && mode != "circular") bad_input("mode is {}", quote(mode));
-  ir::Dims starts(static_cast<std::size_t>(cache.dims[0]));
-  if (context.has_input(2)) starts = read_ints(context.input(2));
-  if (static_cast<std::int64_t>(starts.size()) != cache.dims[0])
-    bad_input("{} write indices for {} samples", starts.size(), cache.dims[0]);
-  const std::int64_t length = cache.dims[axis], written = update.dims[axis];
-  for (const std::int64_t start : starts) {
-    if (start < 0 ||
-        (mode == "linear" ? start > length - written : start > std::numeric_limits<std::int64_t>::max() - written)) {
-      bad_input("{} places written from {} on in {}", written, start, length);
-    }
-  }
-  Array& out = context.output_over(0, 0, cache.type, cache.dims);
-  if (cache.count() == 0) return;
-  const std::int64_t outer = product(cache.dims, 0, axis), inner = product(cache.dims, axis + 1, cache.rank());
-  const std::int64_t per_sample = outer / cache.dims[0];
-  dispatch_moved(context, cache.type, [&]<typename T>() {
-    const T *from = moved<T>(cache), *changes = moved<T>(update);
-    T* to = moved<T>(out);
-    if (to != from) std::copy_n(from, cache.count(), to);
-    for (std::int64_t o = 0; o < outer; ++o) {
-      for (std::int64_t i = 0; i < written; ++i) {
-        const std::int64_t at = (starts[static_cast<std::size_t>(o / per_sample)] + i) % length;
-        std::copy_n(changes + (o * written + i) * inner, inner, to + (o * length + at) * inner);
-      }
-    }
-  });
-}
-
-}  // namespace
-
 std::span<const KernelEntry> attention_kernels() {
   static constexpr KernelEntry entries[] = {
-      {"Attention", 23, stateless<attention>},
+      {"Attention", 23, stateless<without_backend<attention>>},
       {"RotaryEmbedding", 23, stateless<rotary_embedding>},
       {"TensorScatter", 24, stateless<tensor_scatter>},
   };

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cmath>
+#include <functional>
 #include <optional>
+#include <type_traits>
 
 #include "exec/arrays.h"
 #include "exec/reference/elements.h"
@@ -98,6 +100,37 @@ void attend(const AttentionProblem<T>& p, const Bias& bias) {
       multiply<T>(count, p.keys, p.value_size, {scores, p.keys}, {v, p.v_steps.row}, {out, p.out_steps.row});
     }
   });
+}
+
+// How float32 is computed by a backend.
+struct AttentionBackend {
+  // As attend(). `bias` is empty where nothing is added.
+  using Bias = std::function<void(std::int64_t batch, std::int64_t head, std::int64_t row, float* values)>;
+  void (*attend)(Context& context, const AttentionProblem<float>& problem, const Bias& bias);
+  // out[rows, columns] = a[rows, depth] b[depth, columns].
+  void (*multiply)(Context& context, std::int64_t rows, std::int64_t depth, std::int64_t columns, const float* a,
+                   const float* b, float* out);
+};
+
+// By the backend, where there is one.
+template <typename T, typename Bias>
+void attend(Context& context, const AttentionBackend* backend, const AttentionProblem<T>& p, bool biased,
+            const Bias& bias) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (backend) return backend->attend(context, p, biased ? AttentionBackend::Bias(std::cref(bias)) : nullptr);
+  }
+  attend(p, bias);
+}
+
+// The operators; without a backend by attend() alone.
+void attention(Context& context, const AttentionBackend* backend);
+void microsoft_attention(Context& context, const AttentionBackend* backend);
+void microsoft_multi_head_attention(Context& context, const AttentionBackend* backend);
+void microsoft_group_query_attention(Context& context, const AttentionBackend* backend);
+
+template <void (*Run)(Context&, const AttentionBackend*)>
+void without_backend(Context& context) {
+  Run(context, nullptr);
 }
 
 // [batch, heads, past + length, size] from a past (may be null) and rows that lie as `steps` says.

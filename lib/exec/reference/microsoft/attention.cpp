@@ -25,6 +25,7 @@ struct Added {
   bool causal = false;
   std::int64_t past = 0, rows = 0, keys = 0;
 
+  bool any() const { return !mask.empty() || bias || causal; }
   void operator()(std::int64_t b, std::int64_t h, std::int64_t row, T* to) const {
     if (!mask.empty()) {
       const T* from = mask.data() + (by_row ? b * rows + row : b) * keys;
@@ -109,7 +110,73 @@ AttentionProblem<T> problem(std::int64_t batch, std::int64_t heads, std::int64_t
   return p;
 }
 
-void attention(Context& context) {
+// Turns pairs of places of a head by angles given as cosines and sines; the places behind them stay.
+template <typename T>
+void turn(const T* x, T* y, std::int64_t size, std::int64_t half, const T* cosine, const T* sine, bool interleaved) {
+  for (std::int64_t i = 0; i < half; ++i) {
+    const std::int64_t first = interleaved ? 2 * i : i, second = interleaved ? 2 * i + 1 : i + half;
+    const T a = x[first], b = x[second];
+    y[first] = cosine[i] * a - sine[i] * b;
+    y[second] = sine[i] * a + cosine[i] * b;
+  }
+  if (x != y) std::copy(x + 2 * half, x + size, y + 2 * half);
+}
+
+void rotary_embedding(Context& context) {
+  const ir::Node& node = context.node();
+  const Array &in = context.input(0), &positions = context.input(1), &cosines = context.input(2),
+              &sines = context.input(3);
+  require_rank(in, 3, 4, "the input");
+  require_rank(cosines, 2, 2, "cos_cache");
+  require_dims(sines, cosines.dims, "sin_cache");
+  if (flag(node, "is_packed_batching", false))
+    unsupported("node {} (RotaryEmbedding): is_packed_batching", quote(node.name()));
+  const std::int64_t half = cosines.dims[1], batch = in.dims[0];
+  std::int64_t heads, length, size;
+  HeadSteps steps;
+  if (in.rank() == 4) {
+    heads = in.dims[1];
+    length = in.dims[2];
+    size = in.dims[3];
+    steps = HeadSteps::by_head(heads, length, size);
+  } else {
+    length = in.dims[1];
+    heads = node.int_or("num_heads", 0);
+    if (heads == 0) heads = half == 0 ? 1 : in.dims[2] / (2 * half);  // heads that are turned whole
+    if (heads < 1 || in.dims[2] % heads != 0) bad_input("{} heads of {} places", heads, in.dims[2]);
+    size = in.dims[2] / heads;
+    steps = HeadSteps::by_row(heads, length, size);
+  }
+  if (2 * half > size) bad_input("caches of shape {} for heads of {}", ir::text(cosines.dims), size);
+  Array list = positions;
+  list.dims = {positions.count()};
+  const ir::Dims given = read_ints(list);
+  const bool offset = given.size() == 1 && positions.rank() == 1;  // of the first place
+  if (!offset) require_dims(positions, {batch, length}, "position_ids");
+  in_real(context, in.type, [&]<typename T>() {
+    const T *from = view<T>(context, in), *cosine = view<T>(context, cosines), *sine = view<T>(context, sines);
+    Result<T> out(context, 0, in.type, in.dims);
+    const float scale = node.float_or("scale", 1);
+    for (std::int64_t b = 0; b < batch; ++b) {
+      for (std::int64_t s = 0; s < length; ++s) {
+        const std::int64_t row = offset ? given[0] + s : given[static_cast<std::size_t>(b * length + s)];
+        if (row < 0 || row >= cosines.dims[0]) bad_input("position {} of {}", row, cosines.dims[0]);
+        for (std::int64_t h = 0; h < heads; ++h) {
+          const std::int64_t at = b * steps.batch + h * steps.head + s * steps.row;
+          turn(from + at, out.data() + at, size, half, cosine + row * half, sine + row * half,
+               flag(node, "interleaved", false));
+        }
+      }
+    }
+    if (scale != 1)
+      map_range(out.data(), out.data(), out.count(), cheap_grain, [=](T x) { return x * static_cast<T>(scale); });
+    out.finish();
+  });
+}
+
+}  // namespace
+
+void microsoft_attention(Context& context, const AttentionBackend* backend) {
   const ir::Node& node = context.node();
   const Array &in = context.input(0), &weights = context.input(1);
   const Array *bias = optional_input(context, 2), *past = optional_input(context, 4);
@@ -144,7 +211,12 @@ void attention(Context& context) {
   in_real(context, in.type, [&]<typename T>() {
     const std::int64_t all = size_product(batch, rows);
     T* qkv = scratch<T>(context, size_product(all, total));
-    multiply<T>(all, depth, total, {view<T>(context, in), depth}, {view<T>(context, weights), total}, {qkv, total});
+    const T *rows_in = view<T>(context, in), *by = view<T>(context, weights);
+    if constexpr (std::is_same_v<T, float>) {
+      if (backend) backend->multiply(context, all, depth, total, rows_in, by, qkv);
+    }
+    if (!std::is_same_v<T, float> || !backend)
+      multiply<T>(all, depth, total, {rows_in, depth}, {by, total}, {qkv, total});
     if (bias) {
       const T* b = view<T>(context, *bias);
       for (std::int64_t i = 0; i < all; ++i) {
@@ -181,13 +253,13 @@ void attention(Context& context) {
     p.out = out.data();
     p.out_steps = HeadSteps::by_row(heads, rows, value_size);
     p.scale = scale_of<T>(node, size);
-    attend(p, added);
+    attend(context, backend, p, added.any(), added);
     out.finish();
     if (present) present->finish();
   });
 }
 
-void multi_head_attention(Context& context) {
+void microsoft_multi_head_attention(Context& context, const AttentionBackend* backend) {
   const ir::Node& node = context.node();
   const Array& q = context.input(0);
   if (q.rank() != 3 || !context.has_input(1) || !context.has_input(2)) {
@@ -265,7 +337,7 @@ void multi_head_attention(Context& context) {
     p.out = out.data();
     p.out_steps = HeadSteps::by_row(heads, rows, value_size);
     p.scale = scale_of<T>(node, size);
-    attend(p, added);
+    attend(context, backend, p, added.any(), added);
     out.finish();
     if (present_key) present_key->finish();
     if (present_value) present_value->finish();
@@ -273,71 +345,7 @@ void multi_head_attention(Context& context) {
   });
 }
 
-// Turns pairs of places of a head by angles given as cosines and sines; the places behind them stay.
-template <typename T>
-void turn(const T* x, T* y, std::int64_t size, std::int64_t half, const T* cosine, const T* sine, bool interleaved) {
-  for (std::int64_t i = 0; i < half; ++i) {
-    const std::int64_t first = interleaved ? 2 * i : i, second = interleaved ? 2 * i + 1 : i + half;
-    const T a = x[first], b = x[second];
-    y[first] = cosine[i] * a - sine[i] * b;
-    y[second] = sine[i] * a + cosine[i] * b;
-  }
-  if (x != y) std::copy(x + 2 * half, x + size, y + 2 * half);
-}
-
-void rotary_embedding(Context& context) {
-  const ir::Node& node = context.node();
-  const Array &in = context.input(0), &positions = context.input(1), &cosines = context.input(2),
-              &sines = context.input(3);
-  require_rank(in, 3, 4, "the input");
-  require_rank(cosines, 2, 2, "cos_cache");
-  require_dims(sines, cosines.dims, "sin_cache");
-  if (flag(node, "is_packed_batching", false))
-    unsupported("node {} (RotaryEmbedding): is_packed_batching", quote(node.name()));
-  const std::int64_t half = cosines.dims[1], batch = in.dims[0];
-  std::int64_t heads, length, size;
-  HeadSteps steps;
-  if (in.rank() == 4) {
-    heads = in.dims[1];
-    length = in.dims[2];
-    size = in.dims[3];
-    steps = HeadSteps::by_head(heads, length, size);
-  } else {
-    length = in.dims[1];
-    heads = node.int_or("num_heads", 0);
-    if (heads == 0) heads = half == 0 ? 1 : in.dims[2] / (2 * half);  // heads that are turned whole
-    if (heads < 1 || in.dims[2] % heads != 0) bad_input("{} heads of {} places", heads, in.dims[2]);
-    size = in.dims[2] / heads;
-    steps = HeadSteps::by_row(heads, length, size);
-  }
-  if (2 * half > size) bad_input("caches of shape {} for heads of {}", ir::text(cosines.dims), size);
-  Array list = positions;
-  list.dims = {positions.count()};
-  const ir::Dims given = read_ints(list);
-  const bool offset = given.size() == 1 && positions.rank() == 1;  // of the first place
-  if (!offset) require_dims(positions, {batch, length}, "position_ids");
-  in_real(context, in.type, [&]<typename T>() {
-    const T *from = view<T>(context, in), *cosine = view<T>(context, cosines), *sine = view<T>(context, sines);
-    Result<T> out(context, 0, in.type, in.dims);
-    const float scale = node.float_or("scale", 1);
-    for (std::int64_t b = 0; b < batch; ++b) {
-      for (std::int64_t s = 0; s < length; ++s) {
-        const std::int64_t row = offset ? given[0] + s : given[static_cast<std::size_t>(b * length + s)];
-        if (row < 0 || row >= cosines.dims[0]) bad_input("position {} of {}", row, cosines.dims[0]);
-        for (std::int64_t h = 0; h < heads; ++h) {
-          const std::int64_t at = b * steps.batch + h * steps.head + s * steps.row;
-          turn(from + at, out.data() + at, size, half, cosine + row * half, sine + row * half,
-               flag(node, "interleaved", false));
-        }
-      }
-    }
-    if (scale != 1)
-      map_range(out.data(), out.data(), out.count(), cheap_grain, [=](T x) { return x * static_cast<T>(scale); });
-    out.finish();
-  });
-}
-
-void group_query_attention(Context& context) {
+void microsoft_group_query_attention(Context& context, const AttentionBackend* backend) {
   const ir::Node& node = context.node();
   const Array &q = context.input(0), &lengths = context.input(5);
   const Array *k = optional_input(context, 1), *v = optional_input(context, 2);
@@ -475,7 +483,7 @@ void group_query_attention(Context& context) {
     Result<T> out(context, 0, q.type, ir::Dims{batch, rows, heads * size});
     p.out = out.data();
     p.out_steps = HeadSteps::by_row(heads, rows, size);
-    attend(p, [&](std::int64_t b, std::int64_t h, std::int64_t row, T* to) {
+    attend(context, backend, p, true, [&](std::int64_t b, std::int64_t h, std::int64_t row, T* to) {
       constexpr T hidden = -std::numeric_limits<T>::infinity();
       const std::int64_t end = ends[static_cast<std::size_t>(b)],
                          last = causal ? std::min(end, before(b) + row + 1) : end;
@@ -492,13 +500,11 @@ void group_query_attention(Context& context) {
   });
 }
 
-}  // namespace
-
 std::span<const KernelEntry> microsoft_attention_kernels() {
   static constexpr KernelEntry entries[] = {
-      microsoft("Attention", stateless<attention>),
-      microsoft("MultiHeadAttention", stateless<multi_head_attention>),
-      microsoft("GroupQueryAttention", stateless<group_query_attention>),
+      microsoft("Attention", stateless<without_backend<microsoft_attention>>),
+      microsoft("MultiHeadAttention", stateless<without_backend<microsoft_multi_head_attention>>),
+      microsoft("GroupQueryAttention", stateless<without_backend<microsoft_group_query_attention>>),
       microsoft("RotaryEmbedding", stateless<rotary_embedding>),
   };
   return entries;
