@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Hold `hone convert` to ONNX's checker and to ONNX Runtime on whole models. Not run by ctest: needs onnx and onnxruntime.
+"""Hold `hone convert` and `hone run` to ONNX's checker and to ONNX Runtime on whole models. Not run by ctest: needs onnx and
+onnxruntime.
 
-    convert_oracle.py --hone build/release/bin/hone [--level N] MODEL...
+    models_oracle.py --hone build/release/bin/hone [--level N] MODEL...
 
 For each model: --level 0 gives the same ModelProto, field for field; the converted model passes onnx.checker (full check),
 gives ONNX Runtime's outputs of the original (|a-b| <= 1e-4 max|a| per output, or no further apart than ONNX Runtime's own
-levels of optimization are), and converting it again changes nothing. Inputs come from MODEL.inputs.npz beside the model,
-else they are drawn from its signature.
+levels of optimization are), converting it again changes nothing, and `hone run` gives those outputs of both. Inputs come
+from MODEL.inputs.npz beside the model, else they are drawn from its signature. Prints how far the converted model and hone
+are from ONNX Runtime.
 """
 import argparse
 import os
@@ -68,7 +70,8 @@ def apart(a, b):
             same = (x == y) | (np.isnan(x) & np.isnan(y))
             scale = np.max(np.abs(x[np.isfinite(x)]), initial=0) or 1.0
             with np.errstate(invalid="ignore"):
-                worst = max(worst, float(np.max(np.where(same, 0, np.abs(x - y)), initial=0)) / scale)
+                distance = np.nan_to_num(np.where(same, 0, np.abs(x - y)), nan=np.inf)
+            worst = max(worst, float(distance.max(initial=0)) / scale)
     return worst
 
 
@@ -93,13 +96,22 @@ def check(model, arguments):
                 return "a second conversion changes the model"
         feed = draw(model, name)
         off = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        want = session(model, off).run(None, feed)
-        got = session(once, off).run(None, feed)
-        found = apart(want, got)
-        allowed = max(1e-4, apart(want, session(model, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC).run(None, feed)))
-        if [o.name for o in session(once, off).get_outputs()] != [o.name for o in session(model, off).get_outputs()]:
+        names = [o.name for o in session(model, off).get_outputs()]
+        if [o.name for o in session(once, off).get_outputs()] != names:
             return "names of outputs differ"
-        return f"differs by {found:.1e}, more than {allowed:.1e}" if found > allowed else f"ok {found:.1e}"
+        want = session(model, off).run(None, feed)
+        found = apart(want, session(once, off).run(None, feed))
+        allowed = max(1e-4, apart(want, session(model, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC).run(None, feed)))
+        inputs, outputs = os.path.join(folder, "in.npz"), os.path.join(folder, "out.npz")
+        np.savez(inputs, **feed)
+        ran = 0.0
+        for each in (model, once):
+            subprocess.run([arguments.hone, "run", each, "--input-npz", inputs, "--output-npz", outputs, "--quiet"], check=True)
+            with np.load(outputs) as archive:
+                ran = max(ran, apart(want, [archive[name] for name in names]))
+        if max(found, ran) > allowed:
+            return f"converted differs by {found:.1e}, hone run by {ran:.1e}, more than {allowed:.1e}"
+        return f"ok {found:.1e} {ran:.1e}"
 
 
 def main():
