@@ -26,6 +26,7 @@ std::span<const KernelEntry> convolution_kernels();
 std::span<const KernelEntry> elementwise_kernels();
 std::span<const KernelEntry> expression_kernels();
 std::span<const KernelEntry> matmul_kernels();
+std::span<const KernelEntry> normalization_kernels();
 std::span<const KernelEntry> pooling_kernels();
 std::span<const KernelEntry> quantized_convolution_kernels();
 std::span<const KernelEntry> quantized_elementwise_kernels();

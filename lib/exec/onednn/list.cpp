@@ -18,6 +18,7 @@ std::span<const std::span<const KernelEntry>> onednn_kernels() {
       onednn::elementwise_kernels(),
       onednn::expression_kernels(),
       onednn::matmul_kernels(),
+      onednn::normalization_kernels(),
       onednn::pooling_kernels(),
       onednn::recurrent_kernels(),
   };

@@ -72,6 +72,15 @@ HONE_AVX2 void normalize_row(const RowNormalization& how, const float* from, flo
   }
 }
 
+HONE_AVX2 void add_rows(const float* a, const float* b, const float* bias, std::int64_t length, float* to) {
+  std::int64_t i = 0;
+  for (; i + lanes <= length; i += lanes) {
+    const Vector sum = load(a + i) + load(b + i);
+    store(to + i, bias ? sum + load(bias + i) : sum);
+  }
+  for (; i < length; ++i) to[i] = bias ? a[i] + b[i] + bias[i] : a[i] + b[i];
+}
+
 template <typename Body>
 void each_row(std::int64_t rows, double seconds, const Body& body) {
   const std::int64_t parts = worthwhile_threads(seconds);
@@ -124,10 +133,20 @@ void normalize_rows(const RowNormalization& how, const float* from, std::int64_t
            [&](std::int64_t row) { normalize_row(how, from + row * how.length, to + row * how.length); });
 }
 
+void normalize_sums(const RowNormalization& how, const RowSum& added, const float* from, std::int64_t rows, float* to) {
+  each_row(rows, static_cast<double>(rows * how.length) * 0.6e-9, [&](std::int64_t row) {
+    const std::int64_t at = row * how.length;
+    float* sums = (added.sums ? added.sums : to) + at;
+    add_rows(from + at, added.skip + row % added.skip_rows * how.length, added.bias, how.length, sums);
+    normalize_row(how, sums, to + at);
+  });
+}
+
 #else
 void softmax_row(const float*, std::int64_t, bool, float*) {}
 void softmax_rows(const float*, std::int64_t, std::int64_t, bool, float*) {}
 void normalize_rows(const RowNormalization&, const float*, std::int64_t, float*) {}
+void normalize_sums(const RowNormalization&, const RowSum&, const float*, std::int64_t, float*) {}
 #endif
 
 }  // namespace hone::exec::onednn

@@ -21,4 +21,13 @@ struct RowNormalization {
 };
 void normalize_rows(const RowNormalization& how, const float* from, std::int64_t rows, float* to);
 
+// What is added to rows before: row r takes row r % skip_rows of `skip`, and the bias.
+struct RowSum {
+  const float* skip = nullptr;
+  std::int64_t skip_rows = 1;
+  const float* bias = nullptr;  // or null
+  float* sums = nullptr;        // where they are asked for, or null
+};
+void normalize_sums(const RowNormalization& how, const RowSum& added, const float* from, std::int64_t rows, float* to);
+
 }  // namespace hone::exec::onednn

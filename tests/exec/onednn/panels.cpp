@@ -173,39 +173,6 @@ TEST_CASE("panels: convolutions agree with the reference, whatever the window, t
   }
 }
 
-TEST_CASE("panels: softmax and normalization of rows agree with the reference") {
-  Random random(44);
-  for (int round = 0; round < 80; ++round) {
-    Model model = empty_model();
-    if (round % 3 == 0) model.set_opset("", 12);  // the dimensions from the axis on are one
-    Graph& graph = *model.graph;
-    std::vector<ir::NamedDatum> feed;
-    const Dims x = {between(random, 1, 5), between(random, 1, 9), between(random, 1, 70)};
-    Tensor values = normal(random, x);
-    for (float& value : values.mutable_data<float>()) value *= 5;
-    Value* value = input(model, feed, "x", values);
-    std::string what = ir::text(x);
-    if (round % 3 == 2) {
-      const std::int64_t axis = between(random, 1, 2);
-      const Dims scale(x.begin() + axis, x.end());
-      std::vector<Value*> inputs = {value, graph.add_initializer("scale", normal(random, scale))};
-      if (random.below(2) == 0) inputs.push_back(graph.add_initializer("shift", normal(random, scale)));
-      ir::Node& node = graph.insert("LayerNormalization", inputs, 1);
-      node.set_attribute("axis", random.below(2) == 0 ? axis : axis - 3);
-      what += fmt::format(" LayerNormalization, axis {}", axis);
-      graph.add_output(node.output(0));
-    } else {
-      const char* op = random.below(2) == 0 ? "Softmax" : "LogSoftmax";
-      ir::Node& node = graph.insert(op, {value}, 1);
-      const std::int64_t axis = between(random, 0, 2);
-      if (random.below(3) != 0) node.set_attribute("axis", random.below(2) == 0 ? axis : axis - 3);
-      what += fmt::format(" {}, axis {}", op, axis);
-      graph.add_output(node.output(0));
-    }
-    compare(model, feed, what);
-  }
-}
-
 TEST_CASE("panels: results don't depend on the widths that a session met before") {
   Random random(45);
   Model model = empty_model();
