@@ -62,6 +62,10 @@ void run(QuantizeFlags& options, Common& common) {
   }
   common.say(fmt::format("{} of {} candidate nodes on integers; {} -> {}", quantized, result.nodes.size(),
                          human_bytes(size_before), human_bytes(size_after)));
+  if (!options.quantize.reduce_range) {
+    common.say(
+        "8-bit weights: on x86 CPUs without VNNI ONNX Runtime's sums saturate, hone's don't; --reduce-range avoids it");
+  }
   common.write_report("quantize", {{"input", options.files.input},
                                    {"output", options.files.output},
                                    {"mode", options.mode},
