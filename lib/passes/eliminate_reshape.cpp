@@ -7,18 +7,32 @@
 // Left alone:
 //  1. a second Reshape whose target copies dimensions (0) of what the first one made, unless its result is known;
 //  2. results with more than one dimension that is neither a number nor a copy;
-//  3. allowzero with a 0 in the result; tensors that may be empty where -1 would be ambiguous.
+//  3. allowzero with a 0 in the result; tensors that may be empty where -1 would be ambiguous;
+//  4. a Squeeze without axes of dimensions that may be 1, and what depends on the rank it gives.
+#include <algorithm>
+
 #include "hone/rewrite/match.h"
 #include "passes/rules.h"
 #include "passes/values.h"
 
 namespace hone::passes {
 
+namespace {
+
+// Whether the result's shape does not depend on the input's rank.
+bool says_all(const ir::Node& node) {
+  const auto target = node.is("Reshape") ? ir::constant_ints(node.input(1)) : std::nullopt;
+  return target && std::find(target->begin(), target->end(), 0) == target->end();
+}
+
+}  // namespace
+
 Status eliminate_reshape(ir::Node& node, PassContext& context) {
   rewrite::Rewriter& rewriter = context.rewriter;
   ir::Value* input = node.input(0);
   const ir::Value* output = node.output(0);
   if (!input || !output) return rewriter.decline(node, "has no input or output");
+  if (removes_any_ones(node)) return rewriter.decline(node, "removes dimensions that may be 1");
   if (input->shape() && output->shape() && provably_same_shape(*input->shape(), *output->shape())) {
     return rewriter.replace(node, *input);
   }
@@ -34,6 +48,7 @@ Status eliminate_reshape(ir::Node& node, PassContext& context) {
   }
   const ir::Node* before = input->producer();
   if (!before || !regroups(*before) || !before->input(0)) return rewriter.decline(node, "changes the shape");
+  if (removes_any_ones(*before) && !says_all(node)) return rewriter.decline(node, "of a shape that may have any rank");
   ir::Value& source = *before->input(0);
   if (source.shape() && output->shape() && provably_same_shape(*source.shape(), *output->shape())) {
     return rewriter.replace(node, source);

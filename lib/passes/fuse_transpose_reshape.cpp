@@ -33,6 +33,8 @@ Status fuse_transpose_reshape(ir::Node& node, PassContext& context) {
   const ir::Node* before = use ? node.input(0)->producer() : nullptr;
   if (!before || !before->input(0)) return rewriter.decline(node, "nothing of its own before it");
   const bool fits = node.is("Transpose") ? regroups(*before) && moves_only_ones(node) : moves_only_ones(*before);
+  if (removes_any_ones(node) || removes_any_ones(*before))
+    return rewriter.decline(node, "removes dimensions that may be 1");
   if (!fits) return rewriter.decline(node, "no Transpose that moves only dimensions of 1");
   ir::Value& source = *before->input(0);
   const ir::Value* output = node.output(0);

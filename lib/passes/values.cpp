@@ -84,6 +84,12 @@ bool regroups(const ir::Node& node) {
   return node.is("Reshape") || node.is("Flatten") || node.is("Squeeze") || node.is("Unsqueeze");
 }
 
+bool removes_any_ones(const ir::Node& node) {
+  if (!node.is("Squeeze") || node.has_attribute("axes") || node.input(1)) return false;
+  const auto* shape = node.input(0) && node.input(0)->shape() ? &*node.input(0)->shape() : nullptr;
+  return !shape || std::any_of(shape->begin(), shape->end(), [](const ir::Dimension& dim) { return !dim.number(); });
+}
+
 bool same_shape(const ir::Value* a, const ir::Value* b) {
   return a && b && a->shape() && b->shape() && provably_same_shape(*a->shape(), *b->shape());
 }

@@ -22,6 +22,8 @@ Permutation inverse(const Permutation& perm);
 
 // Reshape, Flatten, Squeeze, Unsqueeze: the same elements in the same order.
 bool regroups(const ir::Node& node);
+// A Squeeze that takes whatever dimensions are 1, of unknown ones: each run may give another rank, whatever is declared.
+bool removes_any_ones(const ir::Node& node);
 
 // Both shapes known and provably the same.
 bool same_shape(const ir::Value* a, const ir::Value* b);

@@ -28,7 +28,8 @@ bool may_lack_first_output(const ir::Node& node) { return node.is("LSTM") || nod
 }  // namespace
 
 DriverResult run_rules(Rewriter& rewriter, Worklist& worklist, std::span<const Pass* const> rules,
-                       const PassOptions& options, std::span<PassStatistics*> statistics, std::uint64_t limit) {
+                       const PassOptions& options, std::span<PassStatistics*> statistics, std::uint64_t limit,
+                       std::unordered_set<const ir::Graph*>& changed) {
   std::unordered_map<std::string_view, std::vector<std::size_t>> by_op;
   std::vector<std::size_t> for_all;
   for (std::size_t i = 0; i < rules.size(); ++i) {
@@ -71,6 +72,7 @@ DriverResult run_rules(Rewriter& rewriter, Worklist& worklist, std::span<const P
     const bool headless = (node->output_count() == 0 || !node->output(0)) && !may_lack_first_output(*node);
     const auto found = headless ? by_op.end() : by_op.find(node->op_type());
     const std::vector<std::size_t>& candidates = found == by_op.end() ? for_all : found->second;
+    const ir::Graph* const graph = &node->graph();
     for (const std::size_t i : candidates) {
       if (result.applications >= limit) return result;
       const Pass& rule = *rules[i];
@@ -86,6 +88,7 @@ DriverResult run_rules(Rewriter& rewriter, Worklist& worklist, std::span<const P
       ++result.applications;
       result.status = Status::changed;
       result.last_applied = place;
+      if (graph != rewriter.model().graph.get()) changed.insert(graph);
       if (result.applications > cap) {
         fail(ErrorKind::internal, "pass {}: rewrites do not settle after {} applications; please report this model",
              rule.name, result.applications);

@@ -6,6 +6,7 @@
 #include "hone/support/error.h"
 #include "hone/support/text.h"
 #include "hone/support/threads.h"
+#include "rewrite/bodies.h"
 #include "rewrite/driver.h"
 #include "rewrite/worklist.h"
 
@@ -63,6 +64,7 @@ PipelineResult run_pipeline(ir::Model& model, std::span<const Pass* const> pipel
 
   for (int round = 0; round < kMaxRounds; ++round) {
     Status status = Status::unchanged;
+    std::unordered_set<const ir::Graph*> changed_bodies;
     for (std::size_t begin = 0; begin < pipeline.size();) {
       check_interrupt();
       if (result.applications >= options.rewrite_limit) return result;
@@ -72,7 +74,7 @@ PipelineResult run_pipeline(ir::Model& model, std::span<const Pass* const> pipel
         std::vector<PassStatistics*> statistics;
         for (std::size_t i = begin; i < end; ++i) statistics.push_back(&result.passes[i]);
         const DriverResult driven = run_rules(rewriter, worklist, pipeline.subspan(begin, end - begin), options.pass,
-                                              statistics, options.rewrite_limit - result.applications);
+                                              statistics, options.rewrite_limit - result.applications, changed_bodies);
         result.applications += driven.applications;
         if (driven.status == Status::changed) {
           status = Status::changed;
@@ -99,6 +101,9 @@ PipelineResult run_pipeline(ir::Model& model, std::span<const Pass* const> pipel
         }
       }
       begin = end;
+    }
+    infer_holders(model, shapes, changed_bodies);
+    while (worklist.pop()) {
     }
     result.status |= status;
     if (status == Status::unchanged) break;

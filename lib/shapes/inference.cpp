@@ -141,6 +141,25 @@ bool identical_shapes(const Shape& a, const Shape& b) {
                                             [](const Dimension& x, const Dimension& y) { return identical(x, y); });
 }
 
+// The same for the items of sequences and optionals.
+ir::Type refine_items(const ir::Type& known, const ir::Type& inferred) {
+  if (known.kind != inferred.kind || !inferred.inner) return known;
+  if (!known.inner) return inferred;
+  ir::Type items = *known.inner;
+  if (!items.is_tensor()) {
+    items = refine_items(items, *inferred.inner);
+  } else if (inferred.inner->is_tensor() && items.element == inferred.inner->element && inferred.inner->shape) {
+    if (!items.shape) {
+      items.shape = inferred.inner->shape;
+    } else if (auto refined = refine(*items.shape, *inferred.inner->shape)) {
+      items.shape = std::move(*refined);
+    }
+  }
+  ir::Type result = known;
+  result.inner = std::make_shared<const ir::Type>(std::move(items));
+  return result;
+}
+
 }  // namespace
 
 struct Inference::State {
@@ -177,7 +196,13 @@ struct Inference::State {
       changed.push_back(&value);
       return;
     }
-    if (!known.is_tensor() || !inferred.is_tensor()) return;
+    if (!known.is_tensor() || !inferred.is_tensor()) {
+      ir::Type better = refine_items(known, inferred);
+      if (ir::identical(better, known)) return;
+      value.set_type(std::move(better));
+      changed.push_back(&value);
+      return;
+    }
     ir::Type better = known;
     if (inferred.element != ElementType::undefined) better.element = inferred.element;
     if (inferred.shape) {
