@@ -6,7 +6,11 @@
 limit_memory=true
 ( ulimit -v 4000000 && "$HONE" --version >/dev/null 2>&1 ) || limit_memory=false
 bounded() (
-  if $limit_memory; then ulimit -v 4000000; else set -- "$@" --max-memory 1GB; fi
+  if $limit_memory; then
+    ulimit -v 4000000
+  elif [[ " $* " != *" --max-memory "* ]]; then
+    set -- "$@" --max-memory 1GB
+  fi
   exec timeout -k 5 "${SECONDS_EACH:-60}" "$@"
 )
 
