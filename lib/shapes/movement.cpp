@@ -278,7 +278,8 @@ Dimension slice_length(const Dimension& dim, const Dimension& start, const Dimen
       return std::max<std::int64_t>(0, (e - b + step - 1) / step);
     }
     if (step == INT64_MIN) return {};
-    std::int64_t b = clamp_index(*start.number(), -1, *size - 1);
+    if (*size == 0) return 0;
+    std::int64_t b = clamp_index(*start.number(), 0, *size - 1);
     std::int64_t e = clamp_index(*end.number(), -1, *size - 1);
     return std::max<std::int64_t>(0, (b - e - step - 1) / -step);
   }
@@ -362,8 +363,8 @@ void slice(View& view) {
     const std::int64_t b = std::clamp<std::int64_t>(absolute(*starts[0].number()), 0, count);
     const std::int64_t e = std::clamp<std::int64_t>(absolute(*ends[0].number()), 0, count);
     for (std::int64_t i = b; i < e; i += std::min(step, count)) cut.push_back((*elements)[static_cast<std::size_t>(i)]);
-  } else {
-    const std::int64_t b = std::clamp<std::int64_t>(absolute(*starts[0].number()), -1, count - 1);
+  } else if (count > 0) {
+    const std::int64_t b = std::clamp<std::int64_t>(absolute(*starts[0].number()), 0, count - 1);
     const std::int64_t e = std::clamp<std::int64_t>(absolute(*ends[0].number()), -1, count - 1);
     for (std::int64_t i = b; i > e; i += std::max(step, -count))
       cut.push_back((*elements)[static_cast<std::size_t>(i)]);

@@ -22,6 +22,16 @@ ir::Tensor other_values(Builder& b, ir::ElementType type, const ir::Dims& dims, 
   return result;
 }
 
+bool has_branches(ir::Model& model) {
+  bool found = false;
+  const auto look = [&](ir::Graph& root) {
+    ir::for_each_graph(root, [&](ir::Graph& graph) { found = found || graph.parent_node(); });
+  };
+  look(*model.graph);
+  for (const auto& function : model.functions) look(*function->body);
+  return found;
+}
+
 }  // namespace
 
 Generated generate(std::uint64_t seed) {
@@ -62,8 +72,8 @@ Generated generate(std::uint64_t seed) {
   for (const Item& item : outputs) {
     ir::Shape shape(item.rank());
     if (b.symbols().empty() && b.chance(0.5)) {
-      // Known sizes; where the caller may override a weight, even of a shape, they are not.
-      bool fixed = true;
+      // Known sizes; where the caller may override a weight, even of a shape, or values choose a branch, they are not.
+      bool fixed = !has_branches(b.model);
       for (const ir::Value* input : graph.inputs()) {
         fixed &= !input->initializer() && input->shape() && static_cast<bool>(ir::static_dims(*input->shape()));
       }
