@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <thread>
 
 #include "hone/support/threads.h"
 #include "metrics/undefined.h"
@@ -129,7 +130,9 @@ Timings time_in_turn(const std::function<void()>& first, const std::function<voi
 
 Timings time_turns(const std::function<void()>& first, const std::function<void()>& second,
                    const TurnOptions& options) {
-  constexpr double turn_seconds = 0.02;
+  // After a rest caches are cold, threads asleep and clocks low: longer turns, of which more does not count.
+  const bool rests = second && options.rest > 0;
+  const double turn_seconds = rests ? 0.1 : 0.02;
   constexpr std::size_t most_in_turn = 50, least_runs = 10;
   double longest = 0;
   for (int i = 0; i < std::max(options.warm_up, 1); ++i) {
@@ -139,11 +142,12 @@ Timings time_turns(const std::function<void()>& first, const std::function<void(
   }
   const auto in_turn = static_cast<std::size_t>(
       std::clamp(turn_seconds / std::max(longest, 1e-9), 1.0, static_cast<double>(most_in_turn)));
-  const std::size_t dropped = second && in_turn > 1 ? (in_turn + 4) / 5 : 0;
+  const std::size_t dropped = rests ? (in_turn + 1) / 2 : second && in_turn > 1 ? (in_turn + 4) / 5 : 0;
   Timings timings;
   double spent[2] = {0, 0};
   const auto turn = [&](const std::function<void()>& work, std::vector<double>& times, double& sum) {
     if (!work) return;
+    if (rests) std::this_thread::sleep_for(std::chrono::duration<double>(options.rest));
     for (std::size_t i = 0; i < in_turn + dropped; ++i) {
       check_interrupt();
       const double seconds = seconds_of(work);

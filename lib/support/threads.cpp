@@ -100,10 +100,16 @@ int worthwhile_threads(double seconds) {
   const double stale = std::max(0.002, 10 * static_cast<double>(lateness.load(std::memory_order_relaxed)));
   const double last = measured.load(std::memory_order_relaxed);
   if (last < 0 || seconds_since(clock_start) - last > stale) {
+    // What counts is how late threads are that are awake, as they are from loop to loop. Those that slept while loops ran on
+    // one thread would be late each time they are asked, and never be taken again.
+#ifdef _OPENMP
+#pragma omp parallel num_threads(count)
+    {}
+#endif
     parallel_for(count, 1, [](std::int64_t, std::int64_t) {});
   }
   const double saved = seconds * (1 - 1.0 / count);
-  return saved > 1.5 * static_cast<double>(lateness.load(std::memory_order_relaxed)) ? count : 1;
+  return saved > static_cast<double>(lateness.load(std::memory_order_relaxed)) ? count : 1;
 }
 
 void request_interrupt(int signal) { caught.store(signal, std::memory_order_relaxed); }

@@ -46,6 +46,9 @@ struct TurnOptions {
   int warm_up = 3;     // runs of each that don't count
   int runs = 0;        // timed runs of each; 0: as many as `seconds` hold, at least 10
   double seconds = 3;  // for each piece of work
+  // Seconds before each turn of two, in which threads of the other go to sleep. Turns are 100 ms then, and half a turn more
+  // does not count.
+  double rest = 0;
 };
 Timings time_turns(const std::function<void()>& first, const std::function<void()>& second, const TurnOptions& options);
 
