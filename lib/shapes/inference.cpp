@@ -146,7 +146,9 @@ ir::Type refine_items(const ir::Type& known, const ir::Type& inferred) {
   if (known.kind != inferred.kind || !inferred.inner) return known;
   if (!known.inner) return inferred;
   ir::Type items = *known.inner;
-  if (!items.is_tensor()) {
+  if (items.kind == ir::Type::Kind::unknown || (items.is_tensor() && items.element == ElementType::undefined)) {
+    items = *inferred.inner;
+  } else if (!items.is_tensor()) {
     items = refine_items(items, *inferred.inner);
   } else if (inferred.inner->is_tensor() && items.element == inferred.inner->element && inferred.inner->shape) {
     if (!items.shape) {

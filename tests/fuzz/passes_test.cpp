@@ -35,6 +35,9 @@ void run(std::uint64_t first, std::uint64_t count) {
 
 TEST_CASE("random models through the passes") { run(number("HONE_FUZZ_SEED", 1), number("HONE_FUZZ_COUNT", 150)); }
 
+// An item of a sequence without an element type, which a model in text can't hold.
+TEST_CASE("a model that showed a fault through the passes") { run(8000842, 1); }
+
 TEST_CASE("many random models through the passes", "[slow]") {
   run(number("HONE_FUZZ_SEED", 100000), number("HONE_FUZZ_COUNT", 4000));
 }
