@@ -1,5 +1,6 @@
 // Shapes, and known elements, of operators that move data: reshaping, joining, cutting, gathering.
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 
 #include "shapes/functions.h"
@@ -263,25 +264,32 @@ void split(View& view) {
   }
 }
 
+// The first place of a slice of `size` places and the one that ends it, as runtimes bring them inside: backwards from before
+// the first place, that one is taken. A step across all of them is as good as any longer one, and can't overflow.
+struct SlicePlaces {
+  std::int64_t begin, end, step;
+};
+SlicePlaces slice_places(std::int64_t size, std::int64_t start, std::int64_t end, std::int64_t step) {
+  const std::int64_t across = std::max<std::int64_t>(size, 1);
+  step = std::clamp(step, -across, across);
+  const auto place = [&](std::int64_t at, std::int64_t low, std::int64_t high) {
+    if (at < 0) at = at < -size ? -1 : at + size;
+    return std::clamp(at, low, high);
+  };
+  if (step > 0) return {place(start, 0, size), place(end, 0, size), step};
+  if (size == 0) return {-1, -1, step};
+  return {place(start, 0, size - 1), place(end, -1, size - 1), step};
+}
+
 // Length of a slice along one dimension, where it can be told.
 Dimension slice_length(const Dimension& dim, const Dimension& start, const Dimension& end, std::int64_t step) {
   if (step == 0) return {};
   const auto size = dim.number();
   if (size && start.number() && end.number()) {
-    const auto clamp_index = [&](std::int64_t at, std::int64_t low, std::int64_t high) {
-      if (at < 0) at = at < -*size ? -1 : at + *size;
-      return std::clamp(at, low, high);
-    };
-    if (step > 0) {
-      std::int64_t b = *start.number() < 0 && *start.number() < -*size ? 0 : clamp_index(*start.number(), 0, *size);
-      std::int64_t e = *end.number() < 0 && *end.number() < -*size ? 0 : clamp_index(*end.number(), 0, *size);
-      return std::max<std::int64_t>(0, (e - b + step - 1) / step);
-    }
     if (step == INT64_MIN) return {};
-    if (*size == 0) return 0;
-    std::int64_t b = clamp_index(*start.number(), 0, *size - 1);
-    std::int64_t e = clamp_index(*end.number(), -1, *size - 1);
-    return std::max<std::int64_t>(0, (b - e - step - 1) / -step);
+    const SlicePlaces at = slice_places(*size, *start.number(), *end.number(), step);
+    const std::int64_t across = at.step > 0 ? at.end - at.begin : at.begin - at.end, apart = std::abs(at.step);
+    return std::max<std::int64_t>(0, (across + apart - 1) / apart);
   }
   if (step != 1) {
     // Whole dimension with a step.
@@ -357,18 +365,10 @@ void slice(View& view) {
   const auto count = static_cast<std::int64_t>(elements->size());
   const std::int64_t step = steps[0];
   if (step == 0 || step == INT64_MIN) return;
-  const auto absolute = [&](std::int64_t at) { return at < 0 ? (at < -count ? -1 : at + count) : at; };
+  const SlicePlaces at = slice_places(count, *starts[0].number(), *ends[0].number(), step);
   Elements cut;
-  if (step > 0) {
-    const std::int64_t b = std::clamp<std::int64_t>(absolute(*starts[0].number()), 0, count);
-    const std::int64_t e = std::clamp<std::int64_t>(absolute(*ends[0].number()), 0, count);
-    for (std::int64_t i = b; i < e; i += std::min(step, count)) cut.push_back((*elements)[static_cast<std::size_t>(i)]);
-  } else if (count > 0) {
-    const std::int64_t b = std::clamp<std::int64_t>(absolute(*starts[0].number()), 0, count - 1);
-    const std::int64_t e = std::clamp<std::int64_t>(absolute(*ends[0].number()), -1, count - 1);
-    for (std::int64_t i = b; i > e; i += std::max(step, -count))
-      cut.push_back((*elements)[static_cast<std::size_t>(i)]);
-  }
+  for (std::int64_t i = at.begin; step > 0 ? i < at.end : i > at.end; i += at.step)
+    cut.push_back((*elements)[static_cast<std::size_t>(i)]);
   view.set_elements(0, std::move(cut));
 }
 
