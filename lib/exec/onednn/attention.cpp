@@ -213,17 +213,9 @@ struct Mask {
   }
 };
 
-class Fused final : public Kernel {
+class Fused final : public PartialKernel {
  public:
-  explicit Fused(const KernelInfo& info) : fallback_(info), how_(*read_attention(info.node)) {}
-
-  std::string name() const override { return name_; }
-
-  void run(Context& context) override {
-    const bool ran = compute(context);
-    name_ = ran ? "avx2" : "reference";
-    if (!ran) fallback_.run(context);
-  }
+  explicit Fused(const KernelInfo& info) : PartialKernel(info, "avx2"), how_(*read_attention(info.node)) {}
 
  private:
   using Order = FusedAttention::Order;
@@ -242,7 +234,7 @@ class Fused final : public Kernel {
                                   : HeadSteps::by_head(dims[1], dims[2], dims[3]);
   }
 
-  bool compute(Context& context) {
+  bool compute(Context& context) override {
     for (std::size_t i = 0; i < context.input_count(); ++i) {
       if (!context.is_tensor(i)) return false;
     }
@@ -315,9 +307,7 @@ class Fused final : public Kernel {
     return Mask{&array, step, steps[0], steps[1], steps[2], steps[3]};
   }
 
-  Fallback fallback_;
   FusedAttention how_;
-  std::string name_ = "avx2";
 };
 
 std::unique_ptr<Kernel> make_fused(const KernelInfo& info) { return std::make_unique<Fused>(info); }
@@ -337,9 +327,6 @@ std::unique_ptr<Kernel> make_operator(const KernelInfo&) {
   return nullptr;
 }
 #endif
-
-constexpr auto last_version = std::numeric_limits<std::int64_t>::max();
-constexpr std::string_view microsoft = "com.microsoft";
 
 }  // namespace
 

@@ -500,8 +500,8 @@ std::span<const KernelEntry> convolution_kernels() {
   static constexpr KernelEntry entries[] = {
       {"Conv", 1, make_convolution<false>},
       {"ConvTranspose", 1, make_convolution<true>},
-      {"Conv", 1, make_convolution<false>, std::numeric_limits<std::int64_t>::max(), fused_domain},
-      {"ConvTranspose", 1, make_convolution<true>, std::numeric_limits<std::int64_t>::max(), fused_domain},
+      {"Conv", 1, make_convolution<false>, last_version, fused_domain},
+      {"ConvTranspose", 1, make_convolution<true>, last_version, fused_domain},
   };
   return entries;
 }

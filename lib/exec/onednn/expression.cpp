@@ -521,7 +521,7 @@ std::unique_ptr<Kernel> make_expression(const KernelInfo& info) { return std::ma
 
 std::span<const KernelEntry> expression_kernels() {
   static constexpr KernelEntry entries[] = {
-      {"Elementwise", 1, make_expression, std::numeric_limits<std::int64_t>::max(), fused_domain},
+      {"Elementwise", 1, make_expression, last_version, fused_domain},
   };
   return entries;
 }

@@ -5,10 +5,15 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string_view>
 
 #include "hone/exec/kernel.h"
 
 namespace hone::exec::onednn {
+
+// Of entries for domains that have one version of an operator.
+inline constexpr auto last_version = std::numeric_limits<std::int64_t>::max();
+inline constexpr std::string_view microsoft = "com.microsoft";
 
 // For sizes and attributes such as strides and pads: whether no arithmetic on them can leave 64 bits. oneDNN takes none
 // larger, and the reference kernels say what is wrong with them.

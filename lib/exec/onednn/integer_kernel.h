@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <string>
 
 #include "exec/onednn/integer_core.h"
 #include "exec/onednn/runtime.h"
@@ -23,23 +22,9 @@ void in_code_type(ir::ElementType type, F&& f) {
   }
 }
 
-// The reference kernel runs where compute() does nothing.
-class IntegerKernel : public Kernel {
+class IntegerKernel : public PartialKernel {
  public:
-  explicit IntegerKernel(const KernelInfo& info) : fallback_(info) {}
-  std::string name() const override { return name_; }
-  void run(Context& context) override {
-    const bool ran = compute(context);
-    name_ = ran ? std::string(integer_kernel_name) : "reference";
-    if (!ran) fallback_.run(context);
-  }
-
- protected:
-  virtual bool compute(Context& context) = 0;  // false: nothing is done
-
- private:
-  Fallback fallback_;
-  std::string name_ = std::string(integer_kernel_name);
+  explicit IntegerKernel(const KernelInfo& info) : PartialKernel(info, integer_kernel_name) {}
 };
 
 }  // namespace hone::exec::onednn

@@ -373,15 +373,14 @@ std::unique_ptr<Kernel> make_product(const KernelInfo& info) {
   return std::make_unique<Product>(info, Gemm);
 }
 
-constexpr auto any_version = std::numeric_limits<std::int64_t>::max();
 }  // namespace
 
 std::span<const KernelEntry> matmul_kernels() {
   static constexpr KernelEntry entries[] = {
       {"MatMul", 1, make_product<false>},
       {"Gemm", 7, make_product<true>},
-      {"MatMul", 1, make_product<false>, any_version, fused_domain},
-      {"Gemm", 1, make_product<true>, any_version, fused_domain},
+      {"MatMul", 1, make_product<false>, last_version, fused_domain},
+      {"Gemm", 1, make_product<true>, last_version, fused_domain},
   };
   return entries;
 }

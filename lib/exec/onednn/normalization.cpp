@@ -200,21 +200,13 @@ std::unique_ptr<Kernel> make_normalization(const KernelInfo& info) {
 }
 
 // Of input + skip + bias, which may be an output, too.
-class SkipNormalization final : public Kernel {
+class SkipNormalization final : public PartialKernel {
  public:
   SkipNormalization(const KernelInfo& info, bool centered)
-      : fallback_(info), centered_(centered), epsilon_(info.node.float_or("epsilon", 1e-12F)) {}
-
-  std::string name() const override { return name_; }
-
-  void run(Context& context) override {
-    const bool ran = compute(context);
-    name_ = ran ? "avx2" : "reference";
-    if (!ran) fallback_.run(context);
-  }
+      : PartialKernel(info, "avx2"), centered_(centered), epsilon_(info.node.float_or("epsilon", 1e-12F)) {}
 
  private:
-  bool compute(Context& context) {
+  bool compute(Context& context) override {
     const auto optional = [&](std::size_t index) { return context.has_input(index) ? &context.input(index) : nullptr; };
     const Array &x = context.input(0), &skip = context.input(1), &scale = context.input(2);
     const Array *shift = centered_ ? optional(3) : nullptr, *bias = optional(centered_ ? 4 : 3);
@@ -237,10 +229,8 @@ class SkipNormalization final : public Kernel {
     return true;
   }
 
-  Fallback fallback_;
   bool centered_;
   float epsilon_;
-  std::string name_ = "avx2";
 };
 
 template <bool centered>
@@ -248,9 +238,6 @@ std::unique_ptr<Kernel> make_skip_normalization(const KernelInfo& info) {
   if (!may_be_float(info) || wants_any(info.node, 1, 3) || !has_avx2()) return nullptr;
   return std::make_unique<SkipNormalization>(info, centered);
 }
-
-constexpr auto last_version = std::numeric_limits<std::int64_t>::max();
-constexpr std::string_view microsoft = "com.microsoft";
 
 }  // namespace
 

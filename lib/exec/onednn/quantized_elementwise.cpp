@@ -311,8 +311,6 @@ std::unique_ptr<Kernel> make_elementwise(const KernelInfo& info) {
   return std::make_unique<K>(info);
 }
 
-constexpr auto last_version = std::numeric_limits<std::int64_t>::max();
-constexpr std::string_view microsoft = "com.microsoft";
 }  // namespace
 
 QuantizationStep quantize_dynamically(Context& context, const float* from, std::int64_t count, std::uint8_t* to) {

@@ -232,8 +232,6 @@ std::unique_ptr<Kernel> make_concat(const KernelInfo& info) {
   return has_avx2() ? std::make_unique<QuantizedConcat>(info) : nullptr;
 }
 
-constexpr auto last_version = std::numeric_limits<std::int64_t>::max();
-constexpr std::string_view microsoft = "com.microsoft";
 }  // namespace
 
 std::span<const KernelEntry> quantized_pooling_kernels() {

@@ -430,8 +430,6 @@ std::unique_ptr<Kernel> make_product(const KernelInfo& info) {
   return std::make_unique<QuantizedProduct>(info, at);
 }
 
-constexpr auto last_version = std::numeric_limits<std::int64_t>::max();
-constexpr std::string_view microsoft = "com.microsoft";
 }  // namespace
 
 std::span<const KernelEntry> quantized_product_kernels() {

@@ -225,6 +225,25 @@ class Fallback {
   std::unique_ptr<Kernel> kernel_;
 };
 
+// A kernel for a part of what its operator may be given: the fallback runs where compute() does nothing.
+class PartialKernel : public Kernel {
+ public:
+  PartialKernel(const KernelInfo& info, std::string_view name) : fallback_(info), own_name_(name), name_(name) {}
+  std::string name() const override { return std::string(name_); }
+  void run(Context& context) override {
+    const bool ran = compute(context);
+    name_ = ran ? own_name_ : "reference";
+    if (!ran) fallback_.run(context);
+  }
+
+ protected:
+  virtual bool compute(Context& context) = 0;  // false: nothing is done
+
+ private:
+  Fallback fallback_;
+  std::string_view own_name_, name_;
+};
+
 // Of the implementations of a convolution, the one to take. Where the CPU has no AVX-512, oneDNN lists batch-reduce kernels
 // first, although its direct ones run the same shapes 1.1 to 5 times as fast (3.2, measured on AVX2 over the layers of
 // ResNet-50, MobileNetV2 and others; below 8 output channels it is the other way round). `make` makes a descriptor.

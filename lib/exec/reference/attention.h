@@ -122,6 +122,15 @@ void attend(Context& context, const AttentionBackend* backend, const AttentionPr
   attend(p, bias);
 }
 
+template <typename T>
+void multiply(Context& context, const AttentionBackend* backend, std::int64_t rows, std::int64_t depth,
+              std::int64_t columns, const T* a, const T* b, T* out) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (backend) return backend->multiply(context, rows, depth, columns, a, b, out);
+  }
+  multiply<T>(rows, depth, columns, {a, depth}, {b, columns}, {out, columns});
+}
+
 // The operators; without a backend by attend() alone.
 void attention(Context& context, const AttentionBackend* backend);
 void microsoft_attention(Context& context, const AttentionBackend* backend);

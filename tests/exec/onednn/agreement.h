@@ -34,9 +34,20 @@ inline Tensor normal(Random& random, const Dims& dims) {
 }
 
 inline Value* input(Model& model, std::vector<ir::NamedDatum>& feed, const std::string& name, Tensor tensor) {
-  Value* value = model.graph->add_input(name, ir::Type::tensor(ElementType::float32));
+  Value* value = model.graph->add_input(name, ir::Type::tensor(tensor.type()));
   feed.push_back({name, std::move(tensor)});
   return value;
+}
+
+// The kernels that a run takes, in order.
+inline std::vector<std::string> kernels_run(const Model& model, const std::vector<ir::NamedDatum>& feed) {
+  SessionOptions options;
+  options.profile = true;
+  Session session(model, options);
+  session.run(feed);
+  std::vector<std::string> result;
+  for (const NodeProfile& each : session.profile()) result.push_back(each.kernel);
+  return result;
 }
 
 // Runs twice, so that planned memory and cached primitives are used, too.

@@ -9,16 +9,6 @@
 namespace hone::exec {
 namespace {
 
-std::vector<std::string> operators_run(const Model& model, const std::vector<ir::NamedDatum>& feed) {
-  SessionOptions options;
-  options.profile = true;
-  Session session(model, options);
-  session.run(feed);
-  std::vector<std::string> result;
-  for (const NodeProfile& each : session.profile()) result.push_back(each.kernel);
-  return result;
-}
-
 struct Sizes {
   std::int64_t batch = 1, heads = 1, rows = 1, keys = 1, size = 1, value_size = 1;
 };
@@ -45,12 +35,6 @@ Tensor mask_of(Random& random, const Dims& full, bool choices) {
   return mask;
 }
 
-Value* input_of(Model& model, std::vector<ir::NamedDatum>& feed, const std::string& name, Tensor tensor) {
-  Value* value = model.graph->add_input(name, ir::Type::tensor(tensor.type()));
-  feed.push_back({name, std::move(tensor)});
-  return value;
-}
-
 Value* transposed(Graph& graph, Value* value, std::vector<std::int64_t> order) {
   ir::Node& node = graph.insert("Transpose", {value}, 1);
   node.set_attribute("perm", std::move(order));
@@ -67,21 +51,21 @@ Model spelled_out(Random& random, const Sizes& n, std::vector<ir::NamedDatum>& f
     what += fmt::format(" {} {}", name, kind);
     if (!heads) {
       const bool turned = keys && kind > 0;
-      Value* value = input_of(model, feed, name,
-                              normal(random, keys && !turned ? Dims{n.batch, size, rows} : Dims{n.batch, rows, size}));
+      Value* value = input(model, feed, name,
+                           normal(random, keys && !turned ? Dims{n.batch, size, rows} : Dims{n.batch, rows, size}));
       return turned ? transposed(graph, value, {0, 2, 1}) : value;
     }
     if (kind == 0) {
-      Value* value = input_of(model, feed, name, normal(random, {n.batch, rows, n.heads, size}));
+      Value* value = input(model, feed, name, normal(random, {n.batch, rows, n.heads, size}));
       return transposed(graph, value,
                         keys ? std::vector<std::int64_t>{0, 2, 3, 1} : std::vector<std::int64_t>{0, 2, 1, 3});
     }
     if (kind == 1 && keys) {
-      Value* value = input_of(model, feed, name, normal(random, {n.batch, n.heads, rows, size}));
+      Value* value = input(model, feed, name, normal(random, {n.batch, n.heads, rows, size}));
       return transposed(graph, value, {0, 1, 3, 2});
     }
-    return input_of(model, feed, name,
-                    normal(random, keys ? Dims{n.batch, n.heads, size, rows} : Dims{n.batch, n.heads, rows, size}));
+    return input(model, feed, name,
+                 normal(random, keys ? Dims{n.batch, n.heads, size, rows} : Dims{n.batch, n.heads, rows, size}));
   };
   Value* q = side("q", n.rows, n.size, false);
   Value* k = side("k", n.keys, n.size, true);
@@ -97,7 +81,7 @@ Model spelled_out(Random& random, const Sizes& n, std::vector<ir::NamedDatum>& f
   for (std::uint64_t i = random.below(3); i > 0; --i) {
     const std::uint64_t kind = random.below(3);
     what += fmt::format(" mask {}", kind);
-    Value* mask = input_of(model, feed, fmt::format("mask{}", i), mask_of(random, full, kind > 0));
+    Value* mask = input(model, feed, fmt::format("mask{}", i), mask_of(random, full, kind > 0));
     if (kind == 0) {
       scores =
           graph
@@ -136,7 +120,7 @@ TEST_CASE("attention: spelled out, as one kernel it agrees with the nodes") {
         fmt::format("{} x {}: {} by {} of {} and {}", n.batch, n.heads, n.rows, n.keys, n.size, n.value_size);
     const Model model = spelled_out(random, n, feed, what);
     compare(model, feed, what);
-    if (onednn::has_avx2()) CHECK(operators_run(model, feed) == std::vector<std::string>{"avx2"});
+    if (onednn::has_avx2()) CHECK(kernels_run(model, feed) == std::vector<std::string>{"avx2"});
   }
 }
 
@@ -146,12 +130,12 @@ TEST_CASE("attention: queries that see nothing are what the nodes make of them")
     Model model = empty_model();
     std::vector<ir::NamedDatum> feed;
     Random random(2);
-    Value* q = input_of(model, feed, "q", normal(random, {1, rows, 8}));
-    Value* k = input_of(model, feed, "k", normal(random, {1, 8, 11}));
-    Value* v = input_of(model, feed, "v", normal(random, {1, 11, 8}));
+    Value* q = input(model, feed, "q", normal(random, {1, rows, 8}));
+    Value* k = input(model, feed, "k", normal(random, {1, 8, 11}));
+    Value* v = input(model, feed, "v", normal(random, {1, 11, 8}));
     Tensor hidden = Tensor::allocate(ElementType::float32, {1, 1, 11});
     for (float& each : hidden.mutable_data<float>()) each = -infinity;
-    Value* mask = input_of(model, feed, "mask", std::move(hidden));
+    Value* mask = input(model, feed, "mask", std::move(hidden));
     Graph& graph = *model.graph;
     Value* sum = graph.insert("Add", {graph.insert("MatMul", {q, k}, 1).output(0), mask}, 1).output(0);
     graph.add_output(graph.insert("MatMul", {graph.insert("Softmax", {sum}, 1).output(0), v}, 1).output(0));
@@ -167,17 +151,17 @@ TEST_CASE("attention: what cannot be one kernel runs as it was") {
     Model model = empty_model();
     std::vector<ir::NamedDatum> feed;
     Graph& graph = *model.graph;
-    Value* q = input_of(model, feed, "q", normal(random, q_dims));
-    Value* k = input_of(model, feed, "k", normal(random, k_dims));
-    Value* v = input_of(model, feed, "v", normal(random, v_dims));
-    Value* sum = graph.insert("Add", {scores(graph, q, k), input_of(model, feed, "mask", normal(random, mask_dims))}, 1)
-                     .output(0);
+    Value* q = input(model, feed, "q", normal(random, q_dims));
+    Value* k = input(model, feed, "k", normal(random, k_dims));
+    Value* v = input(model, feed, "v", normal(random, v_dims));
+    Value* sum =
+        graph.insert("Add", {scores(graph, q, k), input(model, feed, "mask", normal(random, mask_dims))}, 1).output(0);
     ir::Node& softmax = graph.insert("Softmax", {sum}, 1);
     softmax.set_attribute("axis", axis);
     graph.add_output(graph.insert("MatMul", {softmax.output(0), v}, 1).output(0));
     if (shows) graph.add_output(softmax.output(0));
     compare(model, feed, fmt::format("{} {} {}", ir::text(q_dims), ir::text(k_dims), ir::text(mask_dims)));
-    if (onednn::has_avx2()) CHECK((operators_run(model, feed) == std::vector<std::string>{"avx2"}) == fused);
+    if (onednn::has_avx2()) CHECK((kernels_run(model, feed) == std::vector<std::string>{"avx2"}) == fused);
   };
   check({2, 3, 5, 4}, {2, 3, 4, 6}, {2, 3, 6, 7}, {2, 1, 1, 6}, false, -1, true);
   check({2, 3, 5, 4}, {2, 3, 4, 6}, {2, 3, 6, 7}, {2, 1, 1, 6}, true, -1, false);   // probabilities are asked for
@@ -199,8 +183,8 @@ TEST_CASE("attention: operators agree with the reference") {
     std::vector<ir::NamedDatum> feed;
     Graph& graph = *model.graph;
     const auto side = [&](const char* name, std::int64_t heads, std::int64_t rows, std::int64_t size) {
-      return input_of(model, feed, name,
-                      normal(random, apart ? Dims{n.batch, heads, rows, size} : Dims{n.batch, rows, heads * size}));
+      return input(model, feed, name,
+                   normal(random, apart ? Dims{n.batch, heads, rows, size} : Dims{n.batch, rows, heads * size}));
     };
     std::vector<Value*> inputs = {side("q", n.heads * shared, n.rows, n.size), side("k", n.heads, n.keys, n.size),
                                   side("v", n.heads, n.keys, n.value_size)};
@@ -209,7 +193,7 @@ TEST_CASE("attention: operators agree with the reference") {
     if (const std::uint64_t kind = random.below(3); kind > 0) {
       what += fmt::format(" mask {}", kind);
       Tensor mask = mask_of(random, {n.batch, n.heads * shared, n.rows, n.keys}, kind == 2);
-      inputs.push_back(input_of(model, feed, "mask", std::move(mask)));
+      inputs.push_back(input(model, feed, "mask", std::move(mask)));
     }
     ir::Node& node = graph.insert("Attention", inputs, 1);
     node.set_attribute("is_causal", std::int64_t{causal});
@@ -234,15 +218,15 @@ TEST_CASE("attention: operators of ONNX Runtime agree with the reference") {
     Graph& graph = *model.graph;
     ir::Node* node = nullptr;
     if (random.below(2) == 0) {
-      Value* x = input_of(model, feed, "x", normal(random, {n.batch, n.rows, depth}));
+      Value* x = input(model, feed, "x", normal(random, {n.batch, n.rows, depth}));
       Value* weights = graph.add_initializer("weights", normal(random, {depth, 3 * width}));
       Value* bias = graph.add_initializer("bias", normal(random, {3 * width}));
       node = &graph.insert("Attention", {x, weights, bias}, 1, nullptr, "com.microsoft");
       node->set_attribute("unidirectional", std::int64_t{static_cast<std::int64_t>(random.below(2))});
     } else {
-      Value* q = input_of(model, feed, "q", normal(random, {n.batch, n.rows, width}));
-      Value* k = input_of(model, feed, "k", normal(random, {n.batch, n.keys, width}));
-      Value* v = input_of(model, feed, "v", normal(random, {n.batch, n.keys, n.heads * n.value_size}));
+      Value* q = input(model, feed, "q", normal(random, {n.batch, n.rows, width}));
+      Value* k = input(model, feed, "k", normal(random, {n.batch, n.keys, width}));
+      Value* v = input(model, feed, "v", normal(random, {n.batch, n.keys, n.heads * n.value_size}));
       node = &graph.insert("MultiHeadAttention", {q, k, v}, 1, nullptr, "com.microsoft");
     }
     node->set_attribute("num_heads", n.heads);
@@ -259,9 +243,9 @@ TEST_CASE("attention: all scores are never held at once") {
   std::vector<ir::NamedDatum> feed;
   Random random(6);
   Graph& graph = *model.graph;
-  Value* q = input_of(model, feed, "q", normal(random, {1, length, size}));
-  Value* k = input_of(model, feed, "k", normal(random, {1, size, length}));
-  Value* v = input_of(model, feed, "v", normal(random, {1, length, size}));
+  Value* q = input(model, feed, "q", normal(random, {1, length, size}));
+  Value* k = input(model, feed, "k", normal(random, {1, size, length}));
+  Value* v = input(model, feed, "v", normal(random, {1, length, size}));
   Value* scores = graph.insert("MatMul", {q, k}, 1).output(0);
   graph.add_output(graph.insert("MatMul", {graph.insert("Softmax", {scores}, 1).output(0), v}, 1).output(0));
   Session session(model);

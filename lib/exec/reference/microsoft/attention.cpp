@@ -211,12 +211,7 @@ void microsoft_attention(Context& context, const AttentionBackend* backend) {
   in_real(context, in.type, [&]<typename T>() {
     const std::int64_t all = size_product(batch, rows);
     T* qkv = scratch<T>(context, size_product(all, total));
-    const T *rows_in = view<T>(context, in), *by = view<T>(context, weights);
-    if constexpr (std::is_same_v<T, float>) {
-      if (backend) backend->multiply(context, all, depth, total, rows_in, by, qkv);
-    }
-    if (!std::is_same_v<T, float> || !backend)
-      multiply<T>(all, depth, total, {rows_in, depth}, {by, total}, {qkv, total});
+    multiply<T>(context, backend, all, depth, total, view<T>(context, in), view<T>(context, weights), qkv);
     if (bias) {
       const T* b = view<T>(context, *bias);
       for (std::int64_t i = 0; i < all; ++i) {
