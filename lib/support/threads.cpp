@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <exception>
+#include <limits>
 
 #include "hone/support/error.h"
 #include "hone/support/waking.h"
@@ -28,20 +29,11 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// How long the caller waited for the last thread at the end of parallel loops, an average that rises fast and falls slowly,
-// since waits are rare and long where others use the machine; and when that was measured last, in seconds since the first
-// look at the clock.
+// How much longer parallel loops took than their fastest thread needs for its share, an average over the last ones; and when
+// that was measured last, in seconds since the first look at the clock.
 std::atomic<float> lateness{0};
 std::atomic<double> measured{-1};
 const Clock::time_point clock_start = Clock::now();
-
-void measure(double late) {
-  const float old = lateness.load(std::memory_order_relaxed);
-  const auto sample = static_cast<float>(late);
-  const float weight = sample > old ? 0.5F : 0.1F;
-  lateness.store(old + weight * (sample - old), std::memory_order_relaxed);
-  measured.store(seconds_since(clock_start), std::memory_order_relaxed);
-}
 
 int available() {
   static const int count = usable_cpus();
@@ -72,18 +64,26 @@ void parallel_for(std::int64_t count, std::int64_t grain, const std::function<vo
     const std::int64_t ranges = (count - 1) / length + 1;
     std::exception_ptr error;
     std::atomic<bool> failed{false};
-    auto finished = Clock::now();  // the caller's range
+    std::atomic<float> fastest{std::numeric_limits<float>::max()};  // seconds, of a range of full length
+    const auto begun = Clock::now();
 #pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(ranges))
     for (std::int64_t range = 0; range < ranges; ++range) {
       if (failed.load(std::memory_order_relaxed)) continue;
       try {
-        body(range * length, std::min(count, range * length + length));
+        const std::int64_t begin = range * length, end = std::min(count, begin + length);
+        const auto start = Clock::now();
+        body(begin, end);
+        const auto needed =
+            static_cast<float>(seconds_since(start) * static_cast<double>(length) / static_cast<double>(end - begin));
+        float least = fastest.load(std::memory_order_relaxed);
+        while (needed < least && !fastest.compare_exchange_weak(least, needed, std::memory_order_relaxed)) {
+        }
       } catch (...) {
         if (!failed.exchange(true)) error = std::current_exception();
       }
-      if (range == 0) finished = Clock::now();  // schedule(static, 1): the calling thread has the first one
     }
-    measure(seconds_since(finished));
+    // Unequal shares are not lateness: an eighth is left to them.
+    if (!failed) record_lateness(std::max(0.0, seconds_since(begun) - 1.125 * static_cast<double>(fastest.load())));
     if (error) std::rethrow_exception(error);
     return;
   }
@@ -91,13 +91,18 @@ void parallel_for(std::int64_t count, std::int64_t grain, const std::function<vo
   body(0, count);
 }
 
+void record_lateness(double seconds) {
+  const float old = lateness.load(std::memory_order_relaxed);
+  lateness.store(old + (static_cast<float>(seconds) - old) / 16, std::memory_order_relaxed);
+  measured.store(seconds_since(clock_start), std::memory_order_relaxed);
+}
+
 int worthwhile_threads(double seconds) {
   const int count = threads();
   if (count == 1) return 1;
-  // Below 20 microseconds handing out costs what it saves.
-  if (seconds < 2e-5) return 1;
-  // Looked at again when that costs no more than a tenth of the time since.
-  const double stale = std::max(0.002, 10 * static_cast<double>(lateness.load(std::memory_order_relaxed)));
+  if (seconds < least_worthwhile) return 1;
+  // Looked at again when that costs no more than some tenth of the time since.
+  const double stale = std::max(0.002, 20 * static_cast<double>(lateness.load(std::memory_order_relaxed)));
   const double last = measured.load(std::memory_order_relaxed);
   if (last < 0 || seconds_since(clock_start) - last > stale) {
     // What counts is how late threads are that are awake, as they are from loop to loop. Those that slept while loops ran on
@@ -106,7 +111,12 @@ int worthwhile_threads(double seconds) {
 #pragma omp parallel num_threads(count)
     {}
 #endif
-    parallel_for(count, 1, [](std::int64_t, std::int64_t) {});
+    // A long wait is rare on a machine that nobody else uses, and soon forgotten; elsewhere the next one ends this.
+    for (int i = 0; i < 8; ++i) {
+      const auto start = Clock::now();
+      parallel_for(count, 1, [](std::int64_t, std::int64_t) {});
+      if (seconds_since(start) > least_worthwhile) break;
+    }
   }
   const double saved = seconds * (1 - 1.0 / count);
   return saved > static_cast<double>(lateness.load(std::memory_order_relaxed)) ? count : 1;

@@ -6,8 +6,15 @@
 
 namespace hone {
 
+// Below so many seconds of work handing out costs what it saves.
+inline constexpr double least_worthwhile = 2e-5;
+
 // For work of so many seconds on one thread: threads(), or 1 where threads came so late to the last parallel loops that they
 // would only delay it.
 int worthwhile_threads(double seconds);
+
+// That a loop of somebody else's took so many seconds more than it does when all threads come in time. parallel_for() measures
+// its own.
+void record_lateness(double seconds);
 
 }  // namespace hone

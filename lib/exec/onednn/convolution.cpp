@@ -236,7 +236,7 @@ class Convolution final : public Kernel {
     double operations = 2 * static_cast<double>(in * kernel);
     for (const std::int64_t dim : transposed_ ? x.dims : entry.dims) operations *= static_cast<double>(dim);
     if (transposed_) operations *= static_cast<double>(out) / static_cast<double>(in);
-    const Workers workers = Workers::for_operations(operations);
+    const Workers workers = transposed_ ? Workers::for_operations(operations) : Workers::for_asking(operations);
     const Desc source = any_layout(x_dims), weights = any_layout(weight_dims), target = any_layout(result);
     try {
       if (transposed_) {

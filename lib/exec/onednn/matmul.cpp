@@ -237,9 +237,9 @@ class Product final : public Kernel {
     attributes.set_post_ops(steps);
     double operations = 2 * static_cast<double>(a_dims.back());
     for (const std::int64_t dim : out) operations *= static_cast<double>(dim);
-    const Workers workers = Workers::for_operations(operations);
     if (weights_ && !transpose_a_ && out.size() == 2 && plan_as_convolution(entry, a_dims, b_sizes, attributes))
       return entry;
+    const Workers workers = Workers::for_operations(operations);
     try {
       const Desc b = weights_ ? any_layout(b_sizes) : entry.plain_b;
       const dnnl::matmul::primitive_desc pd =
@@ -262,6 +262,8 @@ class Product final : public Kernel {
     const std::int64_t rows = a[0], inner = a[1], columns = b[1];
     // A single row is bound by reading the matrix; few columns don't fill a register.
     if (rows < 2 || inner < 8 || columns < 8) return false;
+    const double operations = 2 * static_cast<double>(rows * inner) * static_cast<double>(columns);
+    const Workers workers = Workers::for_asking(operations);
     try {
       const Desc source({1, inner, rows}, D::f32, dnnl::memory::dims{rows * inner, 1, inner});
       const Desc target({1, columns, rows}, D::f32, dnnl::memory::dims{rows * columns, 1, columns});
@@ -282,7 +284,6 @@ class Product final : public Kernel {
       entry.scratchpad = pd.scratchpad_desc();
       entry.scratch = entry.scratchpad.get_size();
       entry.call = Call(dnnl::convolution_forward(pd));
-      const double operations = 2 * static_cast<double>(rows * inner) * static_cast<double>(columns);
       entry.call.allow_serial(seconds_of(operations), [make, pd, columns] {
         const auto other = choose(make, columns);
         return is_alike(pd, other) ? dnnl::convolution_forward(other) : dnnl::primitive();

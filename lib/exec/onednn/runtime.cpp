@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 
 #include "exec/fuse.h"
@@ -104,6 +105,7 @@ void BlockedLayout::unpack(const std::byte* from, std::byte* to) const {
 
 // 8 million operations, or 2 megabytes, are twice those 50 microseconds.
 Workers Workers::for_operations(double count) { return Workers(count < 8e6); }
+Workers Workers::for_asking(double count) { return Workers(seconds_of(count) < least_worthwhile); }
 Workers Workers::for_bytes(double count) { return Workers(count < 2e6); }
 
 Workers::Workers(bool serial) : serial_(serial && !in_serial && threads() > 1) {
@@ -147,10 +149,15 @@ void Call::run() {
     make_serial_ = nullptr;
   }
   const dnnl::primitive& primitive = alone && for_one_ ? for_one_ : primitive_;
+  const auto start = std::chrono::steady_clock::now();
   const dnnl_status_t status =
       dnnl_primitive_execute(primitive.get(), stream().get(), static_cast<int>(raw_.size()), raw_.data());
   if (status != dnnl_success)
     fail(ErrorKind::internal, "oneDNN: a primitive failed with status {}", static_cast<int>(status));
+  if (seconds_ == 0 || serial_ || alone) return;
+  const double taken = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  fastest_ = std::min(fastest_, taken);
+  record_lateness(std::max(0.0, taken - 2 * fastest_));
 }
 
 Reorder::Reorder(const Desc& from, const Desc& to, bool plans_nothing) : from_(from), to_(to) {

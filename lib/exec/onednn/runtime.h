@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <optional>
@@ -50,6 +51,7 @@ std::optional<dnnl::memory::data_type> data_type(ir::ElementType type);
 class Workers {
  public:
   static Workers for_operations(double count);  // multiplications and additions
+  static Workers for_asking(double count);      // the same, of a Call that asks at every run: see allow_serial()
   static Workers for_bytes(double count);       // read and written
   explicit Workers(bool serial);
   ~Workers();
@@ -80,7 +82,8 @@ class Call {
   dnnl::primitive primitive_;
   bool serial_ = false;
   double seconds_ = 0;
-  std::function<dnnl::primitive()> make_serial_;  // until it is asked
+  double fastest_ = std::numeric_limits<double>::max();  // of the runs on all threads, in seconds
+  std::function<dnnl::primitive()> make_serial_;         // until it is asked
   dnnl::primitive for_one_;
   std::vector<Argument> arguments_;
   std::vector<dnnl_exec_arg_t> raw_;

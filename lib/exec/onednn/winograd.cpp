@@ -1,6 +1,7 @@
 #include "exec/onednn/winograd.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "exec/onednn/avx2_tail.h"
@@ -18,25 +19,50 @@ constexpr std::int64_t side = 6, points = side * side, produced = 4, panel = 2 *
 
 std::int64_t padded(std::int64_t channels) { return (channels + panel - 1) / panel * panel; }
 
-// How the tiles of a batch are cut into blocks that are transformed, multiplied and transformed back together.
+// Nanoseconds on one thread, roughly: for a multiplication and addition, for a channel of a tile to be transformed, and for a
+// byte of the weights to be read where they fit into the caches of a core and where they don't.
+constexpr double product_time = 2 / 60.0, transform_time = 20, near_time = 0.025, far_time = 0.065;
+constexpr double near_bytes = 1.5e6;
+
+// The same for the weights of all channels: they are read once for each block of tiles.
+double reading_time(double bytes) { return bytes * (bytes > near_bytes ? far_time : near_time); }
+
+// How the tiles of a batch are cut into blocks that are transformed, multiplied and transformed back together, and what is
+// handed out: slices of the blocks, of which each takes groups of the panels of output channels. A group reads its own part of
+// the weights only, but transforms all inputs.
 struct Blocks {
-  std::int64_t tiles_high, tiles_wide, tiles, size, count, in_plane, out_plane;
+  std::int64_t tiles_high, tiles_wide, tiles, panels, size, count, slices, groups, in_plane, out_plane;
 
   explicit Blocks(const WinogradShape& shape) {
     tiles_high = (shape.out_height + produced - 1) / produced;
     tiles_wide = (shape.out_width + produced - 1) / produced;
     tiles = shape.batch * tiles_high * tiles_wide;
+    panels = padded(shape.out_channels) / panel;
     // Near the first-level cache where the channels are few, more rows for each reading of the weights where they are many.
     const std::int64_t most = shape.in_channels + shape.out_channels <= 64 ? 12 : 24;
     const std::int64_t workers = threads();
+    double best = 0;
+    for (std::int64_t g = 1; g <= std::min(workers, panels); ++g) {
+      const std::int64_t s = std::min(workers / g, tiles);
+      const auto part_tiles = static_cast<double>((tiles + s - 1) / s);
+      const auto in = static_cast<double>(shape.in_channels), out = static_cast<double>((panels + g - 1) / g * panel);
+      const double time = part_tiles * ((in + out) * transform_time + points * in * out * product_time) +
+                          std::ceil(part_tiles / static_cast<double>(most)) * reading_time(4 * points * in * out);
+      if (g > 1 && time >= best) continue;
+      best = time;
+      groups = g;
+      slices = s;
+    }
     count = (tiles + most - 1) / most;
-    count = std::min((count + workers - 1) / workers * workers, tiles);
+    count = std::min((count + slices - 1) / slices * slices, tiles);
     size = (tiles + count - 1) / count;
     count = (tiles + size - 1) / size;
+    slices = std::min(slices, count);
     // One cache line more, so that the planes don't fall on the same places of a cache.
     in_plane = size * shape.in_channels + 2 * lanes;
     out_plane = size * padded(shape.out_channels) + 2 * lanes;
   }
+  std::int64_t parts() const { return slices * groups; }
   std::int64_t floats() const { return points * (in_plane + out_plane); }
 };
 
@@ -142,9 +168,11 @@ HONE_AVX2_INLINE void multiply_rows(const float* a, std::int64_t depth, const fl
   }
 }
 
-HONE_AVX2 void multiply(const float* a, std::int64_t rows, std::int64_t depth, const float* b, std::int64_t columns,
-                        float* out) {
-  for (std::int64_t c = 0; c < columns; c += panel, b += depth * panel) {
+// All rows by the panels from `first` to before `last`, of `columns` columns in all.
+HONE_AVX2 void multiply(const float* a, std::int64_t rows, std::int64_t depth, const float* b, std::int64_t first,
+                        std::int64_t last, std::int64_t columns, float* out) {
+  b += first * depth * panel;
+  for (std::int64_t c = first * panel; c < last * panel; c += panel, b += depth * panel) {
     std::int64_t r = 0;
     for (; r + rows_at_once <= rows; r += rows_at_once)
       multiply_rows<rows_at_once>(a + r * depth, depth, b, out + r * columns + c, columns);
@@ -180,16 +208,21 @@ Tile tile_at(std::int64_t index, const Blocks& blocks) {
   return {index / each, index % each / blocks.tiles_wide * produced, index % blocks.tiles_wide * produced};
 }
 
-HONE_AVX2 void run_block(const WinogradShape& shape, const Blocks& blocks, std::int64_t first, std::int64_t count,
-                         const float* in, const float* transformed, const float* bias,
-                         const std::vector<FusedStep>& steps, float* scratch, float* out) {
+// What one thread computes: `count` tiles from `first` on, of the output channels of some panels.
+struct Part {
+  std::int64_t first = 0, count = 0, first_panel = 0, last_panel = 0;
+};
+
+HONE_AVX2 void run_block(const WinogradShape& shape, const Blocks& blocks, const Part& part, const float* in,
+                         const float* transformed, const float* bias, const std::vector<FusedStep>& steps,
+                         float* scratch, float* out) {
   float* inputs = scratch;
   float* products = scratch + points * blocks.in_plane;
   const std::int64_t in_size = shape.height * shape.width * lanes,
                      out_size = shape.out_height * shape.out_width * lanes;
   const std::int64_t columns = padded(shape.out_channels);
-  for (std::int64_t t = 0; t < count; ++t) {
-    const Tile tile = tile_at(first + t, blocks);
+  for (std::int64_t t = 0; t < part.count; ++t) {
+    const Tile tile = tile_at(part.first + t, blocks);
     const std::int64_t y = tile.row - shape.top, x = tile.column - shape.left;
     const std::int64_t top = std::max<std::int64_t>(0, -y), left = std::max<std::int64_t>(0, -x);
     const std::int64_t rows = std::min(side, shape.height - y) - top, wide = std::min(side, shape.width - x) - left;
@@ -200,16 +233,17 @@ HONE_AVX2 void run_block(const WinogradShape& shape, const Blocks& blocks, std::
     }
   }
   for (std::int64_t p = 0; p < points; ++p) {
-    multiply(inputs + p * blocks.in_plane, count, shape.in_channels, transformed + p * shape.in_channels * columns,
-             columns, products + p * blocks.out_plane);
+    multiply(inputs + p * blocks.in_plane, part.count, shape.in_channels, transformed + p * shape.in_channels * columns,
+             part.first_panel, part.last_panel, columns, products + p * blocks.out_plane);
   }
-  for (std::int64_t t = 0; t < count; ++t) {
-    const Tile tile = tile_at(first + t, blocks);
+  for (std::int64_t t = 0; t < part.count; ++t) {
+    const Tile tile = tile_at(part.first + t, blocks);
     const std::int64_t rows = std::min(produced, shape.out_height - tile.row),
                        wide = std::min(produced, shape.out_width - tile.column);
     float* image =
         out + tile.image * shape.out_channels / lanes * out_size + (tile.row * shape.out_width + tile.column) * lanes;
-    for (std::int64_t c = 0; c < shape.out_channels; c += lanes) {
+    const std::int64_t last = std::min(part.last_panel * panel, shape.out_channels);
+    for (std::int64_t c = part.first_panel * panel; c < last; c += lanes) {
       give_tile(products + t * columns + c, blocks.out_plane, bias ? load(bias + c) : all(0.0F), steps,
                 image + c / lanes * out_size, shape.out_width, rows, wide);
     }
@@ -220,8 +254,15 @@ HONE_AVX2 void run_block(const WinogradShape& shape, const Blocks& blocks, std::
 
 bool winograd_fits(const WinogradShape& shape) {
   if (!has_only_avx2() || shape.in_channels % lanes != 0 || shape.out_channels % lanes != 0) return false;
-  // Transformed weights are 4 times as large: for few places, reading them costs what was saved (the same at 8 x 8).
-  return shape.batch * shape.out_height * shape.out_width >= 100;
+  // Transformed weights are 4 times as large: for few places, reading them costs what was saved. A gain of less than a quarter
+  // isn't worth their memory, either.
+  const Blocks blocks(shape);
+  const auto bytes = static_cast<double>(winograd_weight_bytes(shape));
+  const double products = bytes / (points * sizeof(float));  // of a place with one tap
+  const double own = static_cast<double>(blocks.tiles * points) * products * product_time + reading_time(bytes);
+  const double direct =
+      static_cast<double>(shape.batch * shape.out_height * shape.out_width) * 9 * products * product_time;
+  return direct > 1.25 * own;
 }
 
 std::uint64_t winograd_weight_bytes(const WinogradShape& shape) {
@@ -230,7 +271,7 @@ std::uint64_t winograd_weight_bytes(const WinogradShape& shape) {
 
 std::uint64_t winograd_scratch_bytes(const WinogradShape& shape) {
   const Blocks blocks(shape);
-  return static_cast<std::uint64_t>(blocks.floats() * std::min<std::int64_t>(threads(), blocks.count)) * sizeof(float);
+  return static_cast<std::uint64_t>(blocks.floats() * blocks.parts()) * sizeof(float);
 }
 
 void winograd_weights(const WinogradShape& shape, const float* weights, float* transformed) {
@@ -271,18 +312,24 @@ void winograd_weights(const WinogradShape& shape, const float* weights, float* t
 void winograd(const WinogradShape& shape, const float* in, const float* transformed, const float* bias,
               const std::vector<FusedStep>& steps, float* scratch, float* out) {
   const Blocks blocks(shape);
-  // 60 operations a nanosecond, and 20 nanoseconds to transform a tile of a channel.
   const double seconds =
-      static_cast<double>(blocks.tiles * points * shape.in_channels * shape.out_channels) * 2 / 60e9 +
-      static_cast<double>(blocks.tiles * (shape.in_channels + shape.out_channels)) * 20e-9;
-  // As many parts as threads that have memory: each works in its own.
-  const std::int64_t parts = std::min<std::int64_t>(worthwhile_threads(seconds), blocks.count);
-  parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t part = begin; part < end; ++part) {
-      for (std::int64_t b = blocks.count * part / parts; b < blocks.count * (part + 1) / parts; ++b) {
-        const std::int64_t first = b * blocks.size, count = std::min(blocks.size, blocks.tiles - first);
-        run_block(shape, blocks, first, count, in, transformed, bias, steps, scratch + part * blocks.floats(), out);
-      }
+      1e-9 * (static_cast<double>(blocks.tiles * points * shape.in_channels * shape.out_channels) * product_time +
+              static_cast<double>(blocks.tiles * (shape.in_channels + shape.out_channels)) * transform_time);
+  const auto run = [&](std::int64_t first_block, std::int64_t last_block, std::int64_t first_panel,
+                       std::int64_t last_panel, float* memory) {
+    for (std::int64_t b = first_block; b < last_block; ++b) {
+      const std::int64_t first = b * blocks.size;
+      const Part part{first, std::min(blocks.size, blocks.tiles - first), first_panel, last_panel};
+      run_block(shape, blocks, part, in, transformed, bias, steps, memory, out);
+    }
+  };
+  if (worthwhile_threads(seconds) == 1) return run(0, blocks.count, 0, blocks.panels, scratch);
+  parallel_for(blocks.parts(), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t p = begin; p < end; ++p) {
+      const std::int64_t slice = p / blocks.groups, group = p % blocks.groups;
+      run(blocks.count * slice / blocks.slices, blocks.count * (slice + 1) / blocks.slices,
+          blocks.panels * group / blocks.groups, blocks.panels * (group + 1) / blocks.groups,
+          scratch + p * blocks.floats());
     }
   });
 }
