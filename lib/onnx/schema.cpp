@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "hone/ir/einsum.h"
 #include "hone/support/error.h"
 #include "onnx/emit.h"
 #include "onnx/parse_message.h"
@@ -190,22 +191,12 @@ struct LocalFunctions {
   std::vector<std::unique_ptr<::onnx::FunctionProto>> owned;
 };
 
-// ONNX's inference does not end where the operands of an equation hold anything but letters, blanks and one ellipsis each.
+// ONNX's inference does not end where an equation holds anything that none may.
 void check_equation(const ir::Node& node) {
-  const std::string equation = node.string_or("equation", "");
-  const std::string_view operands = std::string_view(equation).substr(0, equation.find("->"));
-  bool ellipsis = false;
-  for (std::size_t i = 0; i < operands.size(); ++i) {
-    const char c = operands[i];
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (c == ',') ellipsis = false;
-    if (letter || c == ',' || c == ' ') continue;
-    if (ellipsis || operands.substr(i, 3) != "...") {
-      bad_input("node {} (Einsum): {} is no equation of letters, commas, an ellipsis for each operand and '->'",
-                quote(node.name()), quote(equation));
-    }
-    ellipsis = true;
-    i += 2;
+  try {
+    (void)ir::EinsumEquation(node.string_or("equation", ""));
+  } catch (const Error& error) {
+    bad_input("node {} (Einsum): {}", quote(node.name()), error.message());
   }
 }
 

@@ -2,7 +2,7 @@
 // batch letters, becomes MatMul.
 //
 // Left alone: an ellipsis, a repeated letter within one operand, more than two operands, products that would need a
-// Transpose or Reshape as well, and batch dimensions that would broadcast.
+// Transpose or Reshape as well, and dimensions that would broadcast.
 #include <algorithm>
 
 #include "passes/rules.h"
@@ -64,6 +64,8 @@ Status eliminate_einsum(ir::Node& einsum, PassContext& context) {
   for (std::size_t axis = 0; axis + 2 < rank; ++axis) {
     if (!provably_equal((*left)[axis], (*right)[axis])) return rewriter.decline(einsum, "batch dimensions may differ");
   }
+  if (!provably_equal((*left)[rank - 1], (*right)[rank - 2]))
+    return rewriter.decline(einsum, "one of the summed dimensions may be 1");
   if (!ir::is_float(einsum.output(0)->element_type())) return rewriter.decline(einsum, "element type");
   ir::Node& product = rewriter.add("MatMul", {einsum.input(0), einsum.input(1)}, {}, einsum, &einsum);
   return rewriter.replace(einsum, *product.output(0));

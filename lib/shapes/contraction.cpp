@@ -1,6 +1,9 @@
 // Shapes of matrix products, convolutions and pooling.
 #include <algorithm>
+#include <map>
 
+#include "hone/ir/einsum.h"
+#include "hone/support/error.h"
 #include "shapes/functions.h"
 #include "shapes/microsoft.h"
 
@@ -36,6 +39,35 @@ void gemm(View& view) {
   if (a && a->size() == 2) result[0] = (*a)[view.node.int_or("transA", 0) ? 1 : 0];
   if (b && b->size() == 2) result[1] = (*b)[view.node.int_or("transB", 0) ? 0 : 1];
   view.set(0, view.type(0), std::move(result));
+}
+
+// ONNX's own inference takes the first dimension of a label; one of 1 broadcasts against those of other inputs.
+void einsum(View& view) {
+  const ElementType type = view.type(0);
+  std::vector<std::size_t> ranks;
+  for (std::size_t i = 0; i < view.node.input_count(); ++i) {
+    const Shape* shape = view.shape(i);
+    if (!shape) return view.set(0, type, std::nullopt);
+    ranks.push_back(shape->size());
+  }
+  try {
+    const auto equation = ir::EinsumEquation(view.node.string_or("equation", "")).label(ranks);
+    std::map<int, Shape> dims;
+    for (std::size_t i = 0; i < ranks.size(); ++i) {
+      for (std::size_t d = 0; d < ranks[i]; ++d) {
+        Shape& known = dims[equation.operands[i][d]];
+        known = broadcast(known, {(*view.shape(i))[d]});
+      }
+    }
+    Shape result;
+    for (const int label : equation.result) {
+      const auto found = dims.find(label);
+      result.push_back(found == dims.end() ? Dimension() : found->second[0]);
+    }
+    view.set(0, type, std::move(result));
+  } catch (const Error&) {  // no equation for these inputs
+    view.set(0, type, std::nullopt);
+  }
 }
 
 // Everything convolution and pooling share: one spatial dimension of the result. The attributes are checked to be sane
@@ -179,6 +211,7 @@ std::vector<FunctionEntry> contraction_functions() {
           {"MatMulInteger", matmul_integer},
           {"QLinearMatMul", qlinear_matmul},
           {"Gemm", gemm},
+          {"Einsum", einsum},
           {"Attention", attention},
           {"Conv", conv},
           {"ConvInteger", conv_integer},

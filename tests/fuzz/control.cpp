@@ -57,7 +57,7 @@ void branches(Builder& b) {
   }
   ir::Graph& outer = b.graph();
   ir::Node& node = outer.insert("If", {condition.value}, 0);
-  Item result;
+  Item result, first;
   try {
     for (const bool then : {true, false}) {
       Item out;
@@ -68,9 +68,10 @@ void branches(Builder& b) {
           some_patterns(b);
           out = last_float(b);
         }
-        if (result.value && then != taken && b.chance(0.7) && out.dims() != result.dims()) {
-          out = b.emit("Identity", {b.constant(b.floats(result.dims()))});
-        }
+        // Sizes may differ, ranks not: they are declared behind the node, too.
+        if (first.value && (b.chance(0.7) ? out.dims() != first.dims() : out.rank() != first.rank()))
+          out = b.emit("Identity", {b.constant(b.floats(first.dims()))});
+        first = out;
         declare(out);
         graph.add_output(out.value);
       });

@@ -68,6 +68,7 @@ Generated generate(std::uint64_t seed) {
       if (b.items()[i].value->producer()) outputs.push_back(b.items()[i]);
     }
   }
+  if (outputs.empty()) outputs.push_back(b.emit("Identity", {b.pick()}));
   while (outputs.size() > 6) outputs.erase(outputs.begin() + b.below(static_cast<std::int64_t>(outputs.size())));
   for (const Item& item : outputs) {
     ir::Shape shape(item.rank());

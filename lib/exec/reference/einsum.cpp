@@ -1,6 +1,9 @@
 // Einsum: operands are contracted from left to right, each pair as a stack of matrix products.
 //
-// Integers are computed in 64 bits and keep their low bits. A dimension of 1 broadcasts against any other of its label.
+// Integers are computed in 64 bits and keep their low bits. A dimension of 1 broadcasts against those of its label in
+// other inputs.
+#include "hone/ir/einsum.h"
+
 #include <map>
 #include <set>
 
@@ -12,8 +15,7 @@
 namespace hone::exec {
 namespace {
 
-// A label is the letter, or 256 + the distance from the last dimension of an ellipsis.
-using Labels = std::vector<int>;
+using Labels = ir::EinsumEquation::Labels;
 
 struct Term {
   Labels labels;
@@ -22,69 +24,6 @@ struct Term {
   bool has(int label) const { return std::find(labels.begin(), labels.end(), label) != labels.end(); }
   std::size_t place(int label) const {
     return static_cast<std::size_t>(std::find(labels.begin(), labels.end(), label) - labels.begin());
-  }
-};
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-// The labels of one side of a comma, an ellipsis standing for `ellipsis` dimensions.
-Labels read_labels(std::string_view text, std::size_t ellipsis) {
-  Labels labels;
-  bool seen = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (is_letter(text[i])) {
-      labels.push_back(text[i]);
-    } else if (text.substr(i, 3) == "..." && !seen) {
-      for (std::size_t k = ellipsis; k-- > 0;) labels.push_back(256 + static_cast<int>(k));
-      seen = true;
-      i += 2;
-    } else {
-      bad_input("equation holds {}", quote(text));
-    }
-  }
-  return labels;
-}
-
-struct Equation {
-  std::vector<Labels> operands;
-  Labels result;
-
-  Equation(std::string text, const std::vector<std::size_t>& ranks) {
-    std::erase(text, ' ');
-    const std::size_t arrow = text.find("->");
-    const std::string left = text.substr(0, arrow);
-    std::vector<std::string> parts(1);
-    for (const char c : left) {
-      if (c == ',') {
-        parts.emplace_back();
-      } else {
-        parts.back() += c;
-      }
-    }
-    if (parts.size() != ranks.size()) bad_input("equation {} for {} inputs", quote(text), ranks.size());
-    std::size_t widest = 0;
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-      const bool open = parts[i].find("...") != std::string::npos;
-      const std::size_t named = parts[i].size() - (open ? 3 : 0);
-      if (open ? named > ranks[i] : named != ranks[i]) {
-        bad_input("{} in the equation for an input of rank {}", quote(parts[i]), ranks[i]);
-      }
-      operands.push_back(read_labels(parts[i], open ? ranks[i] - named : 0));
-      if (open) widest = std::max(widest, ranks[i] - named);
-    }
-    if (arrow != std::string::npos) {
-      result = read_labels(text.substr(arrow + 2), widest);
-      if (std::set<int>(result.begin(), result.end()).size() != result.size()) bad_input("a label twice in the result");
-    } else {  // the ellipsis, and what appears once, in alphabetical order
-      std::map<int, int> counts;
-      for (const Labels& labels : operands) {
-        for (const int label : labels) ++counts[label];
-      }
-      for (std::size_t k = widest; k-- > 0;) result.push_back(256 + static_cast<int>(k));
-      for (const auto& [label, count] : counts) {
-        if (label < 256 && count == 1) result.push_back(label);
-      }
-    }
   }
 };
 
@@ -219,12 +158,16 @@ void einsum(Context& context) {
     require_type(context.input(i), type, "every input");
     ranks.push_back(context.input(i).rank());
   }
-  const Equation equation(required_string(context.node(), "equation"), ranks);
+  const ir::EinsumEquation::Labelled equation =
+      ir::EinsumEquation(required_string(context.node(), "equation")).label(ranks);
 
   std::map<int, std::int64_t> sizes;
   for (std::size_t i = 0; i < n; ++i) {
+    std::map<int, std::int64_t> own;
     for (std::size_t d = 0; d < ranks[i]; ++d) {
       const std::int64_t dim = context.input(i).dims[d];
+      const std::int64_t first = own.try_emplace(equation.operands[i][d], dim).first->second;
+      if (first != dim) bad_input("dimensions {} and {} of one input share a label", first, dim);
       const auto [found, fresh] = sizes.try_emplace(equation.operands[i][d], dim);
       if (!fresh && found->second != dim) {
         if (found->second != 1 && dim != 1) bad_input("dimensions {} and {} share a label", found->second, dim);
