@@ -311,8 +311,10 @@ HONE_AVX2 void multiply_panel(const std::uint8_t* const* rows, const std::int64_
 
 }  // namespace
 
-void multiply_tile(const std::uint8_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
+void multiply_rows(const std::uint8_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
                    const BytePanels::Panel& panel, std::int32_t* sums) {
+  for (; count >= tile_rows; count -= tile_rows, rows += tile_rows, sums += tile_rows * panel_columns)
+    multiply_panel<tile_rows>(rows, offsets.data(), panel, sums);
   switch (count) {
     case 1:
       return multiply_panel<1>(rows, offsets.data(), panel, sums);
@@ -325,7 +327,7 @@ void multiply_tile(const std::uint8_t* const* rows, std::int64_t count, std::spa
     case 5:
       return multiply_panel<5>(rows, offsets.data(), panel, sums);
     default:
-      return multiply_panel<6>(rows, offsets.data(), panel, sums);
+      return;
   }
 }
 

@@ -81,9 +81,8 @@ class BytePanels {
 // Words are quicker than bytes that take more work than this.
 inline constexpr double most_byte_work = 1.2;
 
-// sums[row][column] of 16 columns, for `count` rows (1 to 6): row r begins at rows[r], its segments `offsets` bytes further
-// on.
-void multiply_tile(const std::uint8_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
+// sums[row][column] of 16 columns, for `count` rows: row r begins at rows[r], its segments `offsets` bytes further on.
+void multiply_rows(const std::uint8_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
                    const BytePanels::Panel& panel, std::int32_t* sums);
 
 template <typename F>

@@ -80,14 +80,14 @@ inline std::int32_t byte_zero(ir::ElementType type, std::int32_t zero) {
   return type == ir::ElementType::int8 ? zero + 128 : zero;
 }
 
-// Brings the next panel into the cache while the rows of this one are computed, a part with each tile of rows: a panel comes
+// Brings the next panel into the cache while the rows of this one are computed, a part with so many of them at once: a panel comes
 // from memory as fast as its first rows alone would need it a few times over.
 class Prefetch {
  public:
   Prefetch(std::span<const std::byte> panel, std::int64_t rows)
       : at_(reinterpret_cast<const char*>(panel.data())),
         end_(at_ + panel.size()),
-        step_(static_cast<std::int64_t>(panel.size()) / ((rows + tile_rows - 1) / tile_rows) + 64) {}
+        step_(static_cast<std::int64_t>(panel.size()) / ((rows + rows_at_once - 1) / rows_at_once) + 64) {}
   void advance() {
     const char* const last = end_ - at_ < step_ ? end_ : at_ + step_;
     for (; at_ < last; at_ += 64) __builtin_prefetch(at_, 0, 2);
@@ -98,10 +98,10 @@ class Prefetch {
   std::int64_t step_;
 };
 
-using IntegerTile = std::array<std::int32_t, tile_rows * panel_columns>;
+using RowSums = std::array<std::int32_t, rows_at_once * panel_columns>;
 
-// sums[row][column], for `count` rows (1 to 6): row r begins at rows[r], its segments `offsets` elements further on.
-void multiply_tile(const std::int16_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
+// sums[row][column], for `count` rows: row r begins at rows[r], its segments `offsets` elements further on.
+void multiply_rows(const std::int16_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
                    const IntegerPanels::Panel& panel, std::int32_t* sums);
 
 // sums[i][c] over taps for 16 channels that lie beside each other, at `count` places: a convolution of each channel by its own

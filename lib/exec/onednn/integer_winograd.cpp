@@ -15,6 +15,8 @@ constexpr std::int64_t block_bytes = 192 << 10, most_tiles = 64;
 
 std::int64_t up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
+constexpr WinogradCost cost{1 / 45.0, 1.8, 0.01, 0.065, 16, sizeof(std::int16_t)};
+
 HONE_AVX2_INLINE void transform_in(const __m256i d[4], __m256i o[4]) {
   o[0] = _mm256_sub_epi16(d[0], d[2]);
   o[1] = _mm256_add_epi16(d[1], d[2]);
@@ -97,12 +99,17 @@ HONE_AVX2 void give_tile(const std::int32_t* sums, std::int64_t plane, std::int3
 
 }  // namespace
 
+bool IntegerWinograd::is_exact(std::int64_t in_channels, std::int64_t largest) {
+  return in_channels <= std::numeric_limits<std::int32_t>::max() / (4 * 9 * 255 * (largest + 1));
+}
+
 bool IntegerWinograd::fits(const WinogradShape& shape, std::int64_t largest) {
-  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
-  if (!has_avx2() || shape.in_channels % 16 != 0 || shape.in_channels > most / (4 * 9 * 255 * (largest + 1)))
-    return false;
-  // Transforming costs as much as is saved where there are few channels on the other side.
-  return shape.in_channels >= 32 && shape.out_channels >= 32 && shape.batch * shape.out_height * shape.out_width >= 100;
+  if (!has_avx2() || shape.in_channels % 16 != 0 || !is_exact(shape.in_channels, largest)) return false;
+  const double products = static_cast<double>(shape.batch * shape.out_height * shape.out_width) * 9 *
+                          static_cast<double>(shape.in_channels * shape.out_channels);
+  // A direct convolution of bytes multiplies 50 to 65 a nanosecond, the more the longer its sums are.
+  const double direct = products / (shape.in_channels < 64 ? 50 : 65);
+  return direct > 1.1 * IntegerWinograd(shape).time();
 }
 
 IntegerWinograd::IntegerWinograd(const WinogradShape& shape) : shape_(shape) {
@@ -111,13 +118,18 @@ IntegerWinograd::IntegerWinograd(const WinogradShape& shape) : shape_(shape) {
   const std::int64_t most = std::clamp<std::int64_t>(block_bytes / (2 * points * shape.in_channels), 6, most_tiles);
   blocks_wide_ = up(tiles_wide_, most);
   block_columns_ = up(tiles_wide_, blocks_wide_);
-  // As many blocks as threads at least.
-  const std::int64_t wanted = up(threads(), shape.batch * blocks_wide_);
+  most_ = most;
+  shares_ = cost.share(tiles(), shape.in_channels, shape.out_channels, most, threads());
+  // As many blocks as slices at least.
+  const std::int64_t wanted = up(shares_.slices, shape.batch * blocks_wide_);
   blocks_high_ =
       std::min(tiles_high_, std::max(wanted, up(tiles_high_, std::max<std::int64_t>(1, most / block_columns_))));
   block_rows_ = up(tiles_high_, blocks_high_);
   blocks_high_ = up(tiles_high_, block_rows_);
+  shares_.slices = std::min(shares_.slices, shape.batch * blocks_high_ * blocks_wide_);
 }
+
+double IntegerWinograd::time() const { return cost.time(tiles(), shape_.in_channels, shape_.out_channels, most_); }
 
 IntegerWinograd::Block IntegerWinograd::block(std::int64_t index) const {
   const std::int64_t each = blocks_high_ * blocks_wide_;
@@ -134,8 +146,7 @@ std::uint64_t IntegerWinograd::part_bytes() const {
 }
 
 std::uint64_t IntegerWinograd::scratch_bytes() const {
-  const std::int64_t blocks = shape_.batch * blocks_high_ * blocks_wide_;
-  return part_bytes() * static_cast<std::uint64_t>(std::min<std::int64_t>(threads(), blocks));
+  return part_bytes() * static_cast<std::uint64_t>(shares_.count());
 }
 
 template <bool Signed>
@@ -172,21 +183,20 @@ void IntegerWinograd::give(const Block& block, const std::int32_t* sums, const R
 void IntegerWinograd::run(const std::byte* image, ir::ElementType type, std::int32_t zero, const IntegerPanels& weights,
                           const Requantization& by, std::byte* scratch, std::byte* out, std::int64_t step) const {
   const std::int64_t blocks = shape_.batch * blocks_high_ * blocks_wide_;
-  // 30 products a nanosecond, and some time for the transformations.
-  const double seconds = static_cast<double>(shape_.batch * tiles_high_ * tiles_wide_ * points * shape_.in_channels *
-                                             shape_.out_channels) /
-                         25e9;
-  const std::int64_t parts = std::min<std::int64_t>(worthwhile_threads(seconds), blocks);
+  const auto [slices, groups] = worthwhile_threads(1e-9 * time()) == 1 ? WinogradCost::Shares() : shares_;
   const std::int64_t in_size = shape_.height * shape_.width * shape_.in_channels,
                      out_size = shape_.out_height * shape_.out_width * step;
   const auto width = static_cast<std::int64_t>(ir::bit_width(by.type) / 8);
-  parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(slices * groups, 1, [&, slices = slices, groups = groups](std::int64_t begin, std::int64_t end) {
     for (std::int64_t part = begin; part < end; ++part) {
       std::byte* const own = scratch + static_cast<std::uint64_t>(part) * part_bytes();
       auto* const words = reinterpret_cast<std::int16_t*>(own);
       auto* const sums = reinterpret_cast<std::int32_t*>(own + points * plane() * 2);
       std::int32_t* const lines = sums + points * sums_plane();
-      for (std::int64_t index = blocks * part / parts; index < blocks * (part + 1) / parts; ++index) {
+      const std::int64_t slice = part / groups, group = part % groups;
+      const std::int64_t first_panel = weights.count() * group / groups,
+                         last_panel = weights.count() * (group + 1) / groups;
+      for (std::int64_t index = blocks * slice / slices; index < blocks * (slice + 1) / slices; ++index) {
         const Block each = block(index);
         const std::byte* from = image + each.image * in_size;
         if (type == ir::ElementType::int8) {
@@ -195,18 +205,15 @@ void IntegerWinograd::run(const std::byte* image, ir::ElementType type, std::int
           take<false>(each, from, zero, words);
         }
         const std::int64_t count = each.rows * each.columns, start = 0;
-        for (std::int64_t p = 0; p < weights.count(); ++p) {
+        for (std::int64_t p = first_panel; p < last_panel; ++p) {
           IntegerPanels::Panel panel = weights.panel(p);
           const std::size_t size = panel.weights.size() / points;
           const auto all = panel.weights;
           for (std::int64_t point = 0; point < points; ++point) {
             panel.weights = all.subspan(static_cast<std::size_t>(point) * size, size);
-            for (std::int64_t t = 0; t < count; t += tile_rows) {
-              const std::int64_t some = std::min(tile_rows, count - t);
-              const std::int16_t* rows[tile_rows];
-              for (std::int64_t r = 0; r < some; ++r) rows[r] = words + point * plane() + (t + r) * shape_.in_channels;
-              multiply_tile(rows, some, {&start, 1}, panel, sums + point * sums_plane() + t * panel_columns);
-            }
+            const std::int16_t* rows[most_tiles];
+            for (std::int64_t t = 0; t < count; ++t) rows[t] = words + point * plane() + t * shape_.in_channels;
+            multiply_rows(rows, count, {&start, 1}, panel, sums + point * sums_plane());
           }
           const std::int64_t first = p * panel_columns;
           give(each, sums, by, first, lines, out + each.image * out_size + first * width, step);

@@ -11,13 +11,15 @@
 
 #include "exec/onednn/integer_core.h"
 #include "exec/onednn/winograd.h"
+#include "exec/onednn/winograd_cost.h"
 
 namespace hone::exec::onednn {
 
 class IntegerWinograd {
  public:
-  // Whether it can run, and is expected to be faster than a direct convolution. `largest`: of the sizes of weights less
-  // their zero points.
+  // Whether four times a sum fits 32 bits. `largest`: of the sizes of weights less their zero points.
+  static bool is_exact(std::int64_t in_channels, std::int64_t largest);
+  // Whether it can run, and is expected to be faster than a direct convolution.
   static bool fits(const WinogradShape& shape, std::int64_t largest);
 
   // `at(channel, input channel, tap)`: a weight less its zero point.
@@ -54,6 +56,8 @@ class IntegerWinograd {
   };
   Block block(std::int64_t index) const;
   std::uint64_t part_bytes() const;  // of a thread's memory
+  std::int64_t tiles() const { return shape_.batch * tiles_high_ * tiles_wide_; }
+  double time() const;  // about, of a run on one thread, in nanoseconds
   // Words and sums of a point. One cache line more, so that those of all points don't fall on the same places of a cache.
   std::int64_t plane() const { return block_rows_ * block_columns_ * shape_.in_channels + 32; }
   std::int64_t sums_plane() const { return block_rows_ * block_columns_ * panel_columns + 16; }
@@ -65,6 +69,8 @@ class IntegerWinograd {
   WinogradShape shape_;
   std::int64_t tiles_high_ = 0, tiles_wide_ = 0, block_rows_ = 0, block_columns_ = 0, blocks_high_ = 0,
                blocks_wide_ = 0;
+  std::int64_t most_ = 1;        // tiles of a block
+  WinogradCost::Shares shares_;  // of the blocks and panels
 };
 
 }  // namespace hone::exec::onednn

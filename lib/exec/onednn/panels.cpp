@@ -170,10 +170,7 @@ Tile tile_for(std::int64_t rows, std::int64_t vectors, std::int64_t length, std:
   return vectors == 1 ? tiles_of<1, any_length>[at] : tiles_of<2, any_length>[at];
 }
 
-// Tiles whose sums wait for their steps, so that a step is chosen once for many.
-constexpr std::int64_t tiles_at_once = 8, rows_at_once = tiles_at_once * tile_rows;
-
-// The steps on rows of 16 sums.
+// The steps on rows of 16 sums, of many tiles, so that a step is chosen once for them.
 HONE_AVX2 void finish(const std::vector<FusedStep>& steps, float* sums, std::int64_t rows, std::int64_t vectors,
                       const float* held, float* out, std::int64_t row_step, std::int64_t vector_step) {
   for (const FusedStep& step : steps) {

@@ -17,6 +17,7 @@
 #include "exec/reference/window.h"
 #include "hone/ir/dimension.h"
 #include "hone/support/threads.h"
+#include "hone/support/waking.h"
 
 namespace hone::exec::onednn {
 namespace {
@@ -25,8 +26,6 @@ using ir::ElementType;
 
 // A tile's copy of the input stays in the second-level cache beside the weights it meets.
 constexpr std::int64_t tile_bytes = 128 << 10;
-// Products a thread must have to be worth waking.
-constexpr std::int64_t thread_products = 1 << 20;
 // Sums of a thread that stay in its second-level cache, of one that has VNNI (1 MiB or more).
 constexpr std::int64_t sum_bytes = 512 << 10;
 
@@ -69,7 +68,10 @@ class QuantizedConvolution final : public Kernel {
     if (narrow_ && !e.winograd) by.addend = addend_less_zero(by.addend, byte_zero(type, zero));
     const std::byte* image = entry->source.get(context, x);
     const bool as_is = e.as_is && type == ElementType::uint8;
-    const std::int64_t parts = std::min<std::int64_t>(threads(), 1 + e.products / thread_products);
+    // 45 products a nanosecond, a fifth of that where channels share nothing, and some time for each result.
+    const double seconds = static_cast<double>(e.products) / (depthwise_ ? 9e9 : 45e9) +
+                           static_cast<double>(e.batch * e.dims[1] * e.out_h * e.out_w) * 0.3e-9;
+    const std::int64_t parts = worthwhile_threads(seconds);
     const std::int64_t all_rows = e.batch * e.out_h;
     // Threads share the rows of the output; its channels, where rows are few and leave one with more than another.
     const bool by_panels = all_rows % parts != 0 && all_rows < 16 * parts && e.panels >= 2 * parts;
@@ -234,10 +236,17 @@ class QuantizedConvolution final : public Kernel {
 
   static std::int64_t whole(std::int64_t columns) { return (columns + panel_columns - 1) / panel_columns; }
 
+  // Input channels of a group as they lie in the copy: runs of words are pairs.
+  std::int64_t channels_of_place() const {
+    const std::int64_t own = weights_->dims()[1];
+    return narrow_ || segment_is_row_ ? own : even(own);
+  }
+
   // Elements of a place in the copy.
   std::int64_t place_size() const {
     const ir::Dims& w = weights_->dims();
-    return narrow_ ? group_ * w[1] : depthwise_ ? whole(w[0]) * panel_columns : group_ * even(w[1]);
+    if (depthwise_) return whole(w[0]) * panel_columns;
+    return group_ * channels_of_place();
   }
 
   // What a model can get wrong is for the reference kernel to say.
@@ -357,7 +366,7 @@ class QuantizedConvolution final : public Kernel {
     constexpr bool words = sizeof(Element) == 2;
     const ir::Dims& w = weights_->dims();
     const std::int64_t in = w[1], each = w[0] / group_, kernel_w = w.back(), taps = product(w, 2, w.size());
-    const std::int64_t place = words ? even(in) : in;
+    const std::int64_t place = channels_of_place();
     const std::int64_t segments = segment_is_row_ ? taps / kernel_w : taps;
     const std::int64_t length = segment_is_row_ ? kernel_w * place : place;
     // By segment and depth: where a channel's weight is among its own, or -1 for padding.
@@ -431,7 +440,7 @@ class QuantizedConvolution final : public Kernel {
     const std::int64_t place = place_size(), row_size = e.width * place;
     const std::int64_t rows = (last - first - 1) * e.step_h + e.span_h;
     const std::int64_t left = std::min(e.before_w, e.width);
-    const std::int64_t own = weights_->dims()[1], each = words ? even(own) : own;
+    const std::int64_t own = weights_->dims()[1], each = depthwise_ ? own : channels_of_place();
     const bool dense = place == e.channels && e.source_w == 1;
     const auto fill_row = [&](std::int64_t r, T* line) {
       const std::int64_t y = (first * e.step_h + r) * e.source_h - e.before_h;
@@ -504,7 +513,7 @@ class QuantizedConvolution final : public Kernel {
     constexpr bool words = sizeof(T) == 2;
     const std::int64_t size = place_size() / group_;
     const std::int64_t width = static_cast<std::int64_t>(ir::bit_width(by.type) / 8);
-    alignas(32) IntegerTile sums;
+    alignas(32) RowSums sums;
     for (std::int64_t p = first_panel; p < last_panel; ++p) {
       const std::int64_t g = p / in_group, column = p % in_group * panel_columns;
       const auto& panels = [&]() -> const auto& {
@@ -522,12 +531,12 @@ class QuantizedConvolution final : public Kernel {
       std::span<const std::byte> upcoming;
       if (p + 1 < last_panel && own + 1 < in_group) upcoming = std::as_bytes(panels.panel(own + 1).weights);
       Prefetch next(upcoming, places);
-      for (std::int64_t i = 0; i < places; i += tile_rows) {
-        const std::int64_t count = std::min(tile_rows, places - i);
-        const T* rows[tile_rows];
+      for (std::int64_t i = 0; i < places; i += rows_at_once) {
+        const std::int64_t count = std::min(rows_at_once, places - i);
+        const T* rows[rows_at_once];
         for (std::int64_t r = 0; r < count; ++r) rows[r] = copy + e.places[static_cast<std::size_t>(i + r)] + g * size;
         next.advance();
-        multiply_tile(rows, count, e.offsets, panel, sums.data());
+        multiply_rows(rows, count, e.offsets, panel, sums.data());
         finish_tile(sums.data(), count, columns, by, p * panel_columns, to + i * step, step);
       }
     }

@@ -62,8 +62,13 @@ HONE_AVX2 void dequantize(const T* from, std::int64_t count, float scale, std::i
 struct StepSum {
   // Factors as multiples of one power of two, of which the sum of two products is exact in a float, and what they leave.
   float of_a, of_b, more_of_a, more_of_b;
+  // Not for what is no number, and sizes that no model has on purpose.
+  static bool fits(double exact_a, double exact_b) {
+    const double larger = std::max(std::abs(exact_a), std::abs(exact_b));
+    return larger > 1e-9 && larger < 1e6 && std::isfinite(exact_a) && std::isfinite(exact_b);
+  }
   StepSum(double exact_a, double exact_b) {
-    const double unit = std::exp2(std::ceil(std::log2(std::max(exact_a, exact_b))) - 13);
+    const double unit = std::exp2(std::ceil(std::log2(std::max(std::abs(exact_a), std::abs(exact_b)))) - 13);
     of_a = static_cast<float>(std::nearbyint(exact_a / unit) * unit);
     of_b = static_cast<float>(std::nearbyint(exact_b / unit) * unit);
     more_of_a = static_cast<float>(exact_a - static_cast<double>(of_a));
@@ -71,34 +76,44 @@ struct StepSum {
   }
 };
 
-// Of codes less their zero points; rounded.
-HONE_AVX2_INLINE __m256 add_steps(__m256 a, __m256 b, const StepSum& by) {
+// The rounded steps of 8 codes, cut where every code is. The zero points are in what is added.
+template <typename T>
+HONE_AVX2_INLINE __m256i add_steps(const T* x, const T* y, const __m256 by[6]) {
   constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-  const __m256 sum = _mm256_fmadd_ps(a, _mm256_set1_ps(by.of_a), _mm256_mul_ps(b, _mm256_set1_ps(by.of_b)));
-  const __m256 more = _mm256_fmadd_ps(a, _mm256_set1_ps(by.more_of_a), _mm256_mul_ps(b, _mm256_set1_ps(by.more_of_b)));
+  const __m256 a = codes_as_floats(x), b = codes_as_floats(y);
+  const __m256 sum = _mm256_fmadd_ps(a, by[0], _mm256_fmadd_ps(b, by[1], by[2]));
+  const __m256 more = _mm256_fmadd_ps(a, by[3], _mm256_fmadd_ps(b, by[4], by[5]));
   const __m256 steps = _mm256_round_ps(sum, nearest);
-  return _mm256_add_ps(steps, _mm256_round_ps(_mm256_add_ps(_mm256_sub_ps(sum, steps), more), nearest));
+  const __m256 all = _mm256_add_ps(steps, _mm256_round_ps(_mm256_add_ps(_mm256_sub_ps(sum, steps), more), nearest));
+  return _mm256_cvtps_epi32(_mm256_min_ps(all, _mm256_set1_ps(32767)));
 }
 
 template <typename T>
 HONE_AVX2 void add_codes(const T* a, std::int32_t a_zero, const T* b, std::int32_t b_zero, std::int64_t count,
-                         const StepSum& by, std::int32_t zero, T* to) {
-  const IntegerRange range{std::numeric_limits<T>::min(), std::numeric_limits<T>::max()};
-  const __m256 low = _mm256_set1_ps(static_cast<float>(range.low - zero)),
-               high = _mm256_set1_ps(static_cast<float>(range.high - zero));
-  const __m256i offset = _mm256_set1_epi32(zero);
-  const __m256 left = _mm256_set1_ps(static_cast<float>(a_zero)), right = _mm256_set1_ps(static_cast<float>(b_zero));
-  const auto eight = [&](const T* x, const T* y, T* out) __attribute__((target("avx2,fma"))) {
-    store_codes(add_steps(_mm256_sub_ps(codes_as_floats(x), left), _mm256_sub_ps(codes_as_floats(y), right), by), low,
-                high, offset, out);
+                         const StepSum& sum, std::int32_t zero, T* to) {
+  const auto left = static_cast<float>(a_zero), right = static_cast<float>(b_zero);
+  const __m256 by[6] = {_mm256_set1_ps(sum.of_a),
+                        _mm256_set1_ps(sum.of_b),
+                        _mm256_set1_ps(-left * sum.of_a - right * sum.of_b),
+                        _mm256_set1_ps(sum.more_of_a),
+                        _mm256_set1_ps(sum.more_of_b),
+                        _mm256_set1_ps(-left * sum.more_of_a - right * sum.more_of_b)};
+  const __m256i offset = _mm256_set1_epi16(static_cast<std::int16_t>(zero));
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packing keeps to halves of a register
+  const auto some = [&](const T* x, const T* y, T* out) __attribute__((target("avx2,fma"))) {
+    const __m256i first = _mm256_packs_epi32(add_steps(x, y, by), add_steps(x + 8, y + 8, by));
+    const __m256i second = _mm256_packs_epi32(add_steps(x + 16, y + 16, by), add_steps(x + 24, y + 24, by));
+    const __m256i low = _mm256_adds_epi16(first, offset), high = _mm256_adds_epi16(second, offset);
+    const __m256i codes = std::is_signed_v<T> ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permutevar8x32_epi32(codes, order));
   };
   std::int64_t i = 0;
-  for (; i + 8 <= count; i += 8) eight(a + i, b + i, to + i);
+  for (; i + 32 <= count; i += 32) some(a + i, b + i, to + i);
   if (i == count) return;
-  T rest[3][8] = {};
+  T rest[3][32] = {};
   std::copy(a + i, a + count, rest[0]);
   std::copy(b + i, b + count, rest[1]);
-  eight(rest[0], rest[1], rest[2]);
+  some(rest[0], rest[1], rest[2]);
   std::copy_n(rest[2], count - i, to + i);
 }
 
@@ -237,6 +252,9 @@ class Binary final : public IntegerKernel {
     if (!of_left || !of_right || !of_out) return false;
     const float a_scale = of_left->scale, b_scale = of_right->scale, scale = of_out->scale;
     const auto a_zero = of_left->zero, b_zero = of_right->zero, zero = of_out->zero;
+    const double of_a = static_cast<double>(a_scale) / static_cast<double>(scale),
+                 of_b = static_cast<double>(b_scale) / static_cast<double>(scale);
+    if (!product_of && !StepSum::fits(of_a, of_b)) return false;
     const bool a_last = left.layout && is_channels_last(left), b_last = right.layout && is_channels_last(right);
     const bool last = a_last || b_last;  // the other follows
     const Array &a = last ? left : context.input(0), &b = last ? right : context.input(3);
@@ -249,8 +267,7 @@ class Binary final : public IntegerKernel {
     const std::byte *from = data(a), *other = data(b);
     Array& out = layout ? context.output_over_with_layout(0, a_last ? 0 : 3, type, dims, layout)
                         : context.output_over(0, 0, type, dims);
-    const StepSum sum(static_cast<double>(a_scale) / static_cast<double>(scale),
-                      static_cast<double>(b_scale) / static_cast<double>(scale));
+    const StepSum sum(of_a, of_b);
     in_code_type(type, [&]<typename T>() {
       parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
         const T *x = reinterpret_cast<const T*>(from) + begin, *y = reinterpret_cast<const T*>(other) + begin;

@@ -376,7 +376,7 @@ class QuantizedProduct final : public Kernel {
     parallel_for(parts, 1, [&](std::int64_t first_part, std::int64_t last_part) {
       for (std::int64_t part = first_part; part < last_part; ++part) {
         T* copy = copies + part * tile_size;
-        alignas(32) IntegerTile sums;
+        alignas(32) RowSums sums;
         const std::int64_t first_panel = by_columns ? part * all_panels / parts : 0;
         const std::int64_t last_panel = by_columns ? (part + 1) * all_panels / parts : all_panels;
         const std::int64_t last_row = by_columns ? all_rows : (part + 1) * all_rows / parts;
@@ -391,12 +391,12 @@ class QuantizedProduct final : public Kernel {
             Prefetch next(
                 p + 1 < last_panel ? std::as_bytes(panel_at(stack, p + 1).weights) : std::span<const std::byte>(),
                 count);
-            for (std::int64_t i = 0; i < count; i += tile_rows) {
-              const std::int64_t some = std::min(tile_rows, count - i);
-              const T* rows[tile_rows];
+            for (std::int64_t i = 0; i < count; i += rows_at_once) {
+              const std::int64_t some = std::min(rows_at_once, count - i);
+              const T* rows[rows_at_once];
               for (std::int64_t r = 0; r < some; ++r) rows[r] = from + (i + r) * depth;
               next.advance();
-              multiply_tile(rows, some, {&start, 1}, panel, sums.data());
+              multiply_rows(rows, some, {&start, 1}, panel, sums.data());
               finish_tile(sums.data(), some, columns, by, column, out + (row + i) * step + column * width, step);
             }
           }

@@ -6,6 +6,8 @@
 namespace hone::exec::onednn {
 
 inline constexpr std::int64_t panel_columns = 16, tile_rows = 6;
+// Rows whose sums stay in the first-level cache until they are finished.
+inline constexpr std::int64_t tiles_at_once = 8, rows_at_once = tiles_at_once * tile_rows;
 
 inline std::int64_t panel_count(std::int64_t columns) { return (columns + panel_columns - 1) / panel_columns; }
 

@@ -1,10 +1,10 @@
 #include "exec/onednn/winograd.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "exec/onednn/avx2_tail.h"
+#include "exec/onednn/winograd_cost.h"
 #include "hone/support/threads.h"
 #include "hone/support/waking.h"
 
@@ -15,56 +15,41 @@ namespace {
 
 using namespace avx2;
 
-constexpr std::int64_t side = 6, points = side * side, produced = 4, panel = 2 * lanes, rows_at_once = 6;
+constexpr std::int64_t side = 6, points = side * side, produced = 4;
+static_assert(panel_columns == 2 * lanes && tile_rows == 6);
 
-std::int64_t padded(std::int64_t channels) { return (channels + panel - 1) / panel * panel; }
+std::int64_t padded(std::int64_t channels) { return panel_count(channels) * panel_columns; }
 
-// Nanoseconds on one thread, roughly: for a multiplication and addition, for a channel of a tile to be transformed, and for a
-// byte of the weights to be read where they fit into the caches of a core and where they don't.
-constexpr double product_time = 2 / 60.0, transform_time = 20, near_time = 0.025, far_time = 0.065;
-constexpr double near_bytes = 1.5e6;
+constexpr WinogradCost cost{2 / 60.0, 7, 0.025, 0.065, points, sizeof(float)};
 
-// The same for the weights of all channels: they are read once for each block of tiles.
-double reading_time(double bytes) { return bytes * (bytes > near_bytes ? far_time : near_time); }
-
-// How the tiles of a batch are cut into blocks that are transformed, multiplied and transformed back together, and what is
-// handed out: slices of the blocks, of which each takes groups of the panels of output channels. A group reads its own part of
-// the weights only, but transforms all inputs.
+// How the tiles of a batch are cut into blocks that are transformed, multiplied and transformed back together.
 struct Blocks {
-  std::int64_t tiles_high, tiles_wide, tiles, panels, size, count, slices, groups, in_plane, out_plane;
+  std::int64_t tiles_high, tiles_wide, tiles, panels, most, size, count, in_plane, out_plane;
+  WinogradCost::Shares shares;  // of the blocks and panels
 
   explicit Blocks(const WinogradShape& shape) {
     tiles_high = (shape.out_height + produced - 1) / produced;
     tiles_wide = (shape.out_width + produced - 1) / produced;
     tiles = shape.batch * tiles_high * tiles_wide;
-    panels = padded(shape.out_channels) / panel;
+    panels = panel_count(shape.out_channels);
     // Near the first-level cache where the channels are few, more rows for each reading of the weights where they are many.
-    const std::int64_t most = shape.in_channels + shape.out_channels <= 64 ? 12 : 24;
-    const std::int64_t workers = threads();
-    double best = 0;
-    for (std::int64_t g = 1; g <= std::min(workers, panels); ++g) {
-      const std::int64_t s = std::min(workers / g, tiles);
-      const auto part_tiles = static_cast<double>((tiles + s - 1) / s);
-      const auto in = static_cast<double>(shape.in_channels), out = static_cast<double>((panels + g - 1) / g * panel);
-      const double time = part_tiles * ((in + out) * transform_time + points * in * out * product_time) +
-                          std::ceil(part_tiles / static_cast<double>(most)) * reading_time(4 * points * in * out);
-      if (g > 1 && time >= best) continue;
-      best = time;
-      groups = g;
-      slices = s;
-    }
+    most = shape.in_channels + shape.out_channels <= 64 ? 12 : 24;
+    shares = cost.share(tiles, shape.in_channels, shape.out_channels, most, threads());
     count = (tiles + most - 1) / most;
-    count = std::min((count + slices - 1) / slices * slices, tiles);
+    count = std::min((count + shares.slices - 1) / shares.slices * shares.slices, tiles);
     size = (tiles + count - 1) / count;
     count = (tiles + size - 1) / size;
-    slices = std::min(slices, count);
+    shares.slices = std::min(shares.slices, count);
     // One cache line more, so that the planes don't fall on the same places of a cache.
     in_plane = size * shape.in_channels + 2 * lanes;
     out_plane = size * padded(shape.out_channels) + 2 * lanes;
   }
-  std::int64_t parts() const { return slices * groups; }
   std::int64_t floats() const { return points * (in_plane + out_plane); }
 };
+
+double time_of(const WinogradShape& shape, const Blocks& blocks) {
+  return cost.time(blocks.tiles, shape.in_channels, shape.out_channels, blocks.most);
+}
 
 // The polynomials are evaluated at 0, +-a, +-b and infinity. With a, b = 1, 2, the usual choice, errors are three times as
 // large.
@@ -153,7 +138,7 @@ HONE_AVX2_INLINE void multiply_rows(const float* a, std::int64_t depth, const fl
 #pragma GCC unroll 6
   for (int r = 0; r < Rows; ++r) sum[r][0] = sum[r][1] = all(0.0F);
   for (std::int64_t k = 0; k < depth; ++k) {
-    const Vector left = load(b + k * panel), right = load(b + k * panel + lanes);
+    const Vector left = load(b + k * panel_columns), right = load(b + k * panel_columns + lanes);
 #pragma GCC unroll 6
     for (int r = 0; r < Rows; ++r) {
       const Vector factor = all(a[r * depth + k]);
@@ -171,11 +156,12 @@ HONE_AVX2_INLINE void multiply_rows(const float* a, std::int64_t depth, const fl
 // All rows by the panels from `first` to before `last`, of `columns` columns in all.
 HONE_AVX2 void multiply(const float* a, std::int64_t rows, std::int64_t depth, const float* b, std::int64_t first,
                         std::int64_t last, std::int64_t columns, float* out) {
-  b += first * depth * panel;
-  for (std::int64_t c = first * panel; c < last * panel; c += panel, b += depth * panel) {
+  b += first * depth * panel_columns;
+  for (std::int64_t c = first * panel_columns; c < last * panel_columns;
+       c += panel_columns, b += depth * panel_columns) {
     std::int64_t r = 0;
-    for (; r + rows_at_once <= rows; r += rows_at_once)
-      multiply_rows<rows_at_once>(a + r * depth, depth, b, out + r * columns + c, columns);
+    for (; r + tile_rows <= rows; r += tile_rows)
+      multiply_rows<tile_rows>(a + r * depth, depth, b, out + r * columns + c, columns);
     const float* rest = a + r * depth;
     float* to = out + r * columns + c;
     switch (rows - r) {
@@ -242,8 +228,8 @@ HONE_AVX2 void run_block(const WinogradShape& shape, const Blocks& blocks, const
                        wide = std::min(produced, shape.out_width - tile.column);
     float* image =
         out + tile.image * shape.out_channels / lanes * out_size + (tile.row * shape.out_width + tile.column) * lanes;
-    const std::int64_t last = std::min(part.last_panel * panel, shape.out_channels);
-    for (std::int64_t c = part.first_panel * panel; c < last; c += lanes) {
+    const std::int64_t last = std::min(part.last_panel * panel_columns, shape.out_channels);
+    for (std::int64_t c = part.first_panel * panel_columns; c < last; c += lanes) {
       give_tile(products + t * columns + c, blocks.out_plane, bias ? load(bias + c) : all(0.0F), steps,
                 image + c / lanes * out_size, shape.out_width, rows, wide);
     }
@@ -256,13 +242,9 @@ bool winograd_fits(const WinogradShape& shape) {
   if (!has_only_avx2() || shape.in_channels % lanes != 0 || shape.out_channels % lanes != 0) return false;
   // Transformed weights are 4 times as large: for few places, reading them costs what was saved. A gain of less than a quarter
   // isn't worth their memory, either.
-  const Blocks blocks(shape);
-  const auto bytes = static_cast<double>(winograd_weight_bytes(shape));
-  const double products = bytes / (points * sizeof(float));  // of a place with one tap
-  const double own = static_cast<double>(blocks.tiles * points) * products * product_time + reading_time(bytes);
-  const double direct =
-      static_cast<double>(shape.batch * shape.out_height * shape.out_width) * 9 * products * product_time;
-  return direct > 1.25 * own;
+  const double direct = static_cast<double>(shape.batch * shape.out_height * shape.out_width) * 9 *
+                        static_cast<double>(shape.in_channels * shape.out_channels) * cost.product;
+  return direct > 1.25 * time_of(shape, Blocks(shape));
 }
 
 std::uint64_t winograd_weight_bytes(const WinogradShape& shape) {
@@ -271,7 +253,7 @@ std::uint64_t winograd_weight_bytes(const WinogradShape& shape) {
 
 std::uint64_t winograd_scratch_bytes(const WinogradShape& shape) {
   const Blocks blocks(shape);
-  return static_cast<std::uint64_t>(blocks.floats() * blocks.parts()) * sizeof(float);
+  return static_cast<std::uint64_t>(blocks.floats() * blocks.shares.count()) * sizeof(float);
 }
 
 void winograd_weights(const WinogradShape& shape, const float* weights, float* transformed) {
@@ -300,8 +282,8 @@ void winograd_weights(const WinogradShape& shape, const float* weights, float* t
         for (std::int64_t y = 0; y < side; ++y) {
           for (std::int64_t x = 0; x < side; ++x) {
             const double value = half[y][0] * matrix[x][0] + half[y][1] * matrix[x][1] + half[y][2] * matrix[x][2];
-            transformed[(y * side + x) * in * columns + o / panel * panel * in + i * panel + o % panel] =
-                static_cast<float>(value);
+            transformed[(y * side + x) * in * columns + o / panel_columns * panel_columns * in + i * panel_columns +
+                        o % panel_columns] = static_cast<float>(value);
           }
         }
       }
@@ -312,9 +294,6 @@ void winograd_weights(const WinogradShape& shape, const float* weights, float* t
 void winograd(const WinogradShape& shape, const float* in, const float* transformed, const float* bias,
               const std::vector<FusedStep>& steps, float* scratch, float* out) {
   const Blocks blocks(shape);
-  const double seconds =
-      1e-9 * (static_cast<double>(blocks.tiles * points * shape.in_channels * shape.out_channels) * product_time +
-              static_cast<double>(blocks.tiles * (shape.in_channels + shape.out_channels)) * transform_time);
   const auto run = [&](std::int64_t first_block, std::int64_t last_block, std::int64_t first_panel,
                        std::int64_t last_panel, float* memory) {
     for (std::int64_t b = first_block; b < last_block; ++b) {
@@ -323,13 +302,13 @@ void winograd(const WinogradShape& shape, const float* in, const float* transfor
       run_block(shape, blocks, part, in, transformed, bias, steps, memory, out);
     }
   };
-  if (worthwhile_threads(seconds) == 1) return run(0, blocks.count, 0, blocks.panels, scratch);
-  parallel_for(blocks.parts(), 1, [&](std::int64_t begin, std::int64_t end) {
+  if (worthwhile_threads(1e-9 * time_of(shape, blocks)) == 1) return run(0, blocks.count, 0, blocks.panels, scratch);
+  const auto& [slices, groups] = blocks.shares;
+  parallel_for(slices * groups, 1, [&, slices = slices, groups = groups](std::int64_t begin, std::int64_t end) {
     for (std::int64_t p = begin; p < end; ++p) {
-      const std::int64_t slice = p / blocks.groups, group = p % blocks.groups;
-      run(blocks.count * slice / blocks.slices, blocks.count * (slice + 1) / blocks.slices,
-          blocks.panels * group / blocks.groups, blocks.panels * (group + 1) / blocks.groups,
-          scratch + p * blocks.floats());
+      const std::int64_t slice = p / groups, group = p % groups;
+      run(blocks.count * slice / slices, blocks.count * (slice + 1) / slices, blocks.panels * group / groups,
+          blocks.panels * (group + 1) / groups, scratch + p * blocks.floats());
     }
   });
 }

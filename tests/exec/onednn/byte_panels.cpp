@@ -53,7 +53,7 @@ void check(const BytePanelCase& made, const BytePanels& panels, Random& random, 
     for (std::int64_t p = 0; p < panels.count(); ++p) {
       std::array<std::int32_t, tile_rows * panel_columns> sums;
       sums.fill(-1);
-      multiply_tile(rows.data(), count, offsets, panels.panel(p), sums.data());
+      multiply_rows(rows.data(), count, offsets, panels.panel(p), sums.data());
       for (std::int64_t r = 0; r < tile_rows; ++r) {
         for (std::int64_t c = 0; c < panel_columns; ++c) {
           const std::int64_t column = p * panel_columns + c;

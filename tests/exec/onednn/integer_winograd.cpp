@@ -81,15 +81,47 @@ TEST_CASE("integer Winograd: the sums of the direct convolution") {
   set_threads(before);
 }
 
-TEST_CASE("integer Winograd: not where sums could pass 30 bits") {
+TEST_CASE("integer Winograd: panels handed out to threads give what one thread gives") {
   if (!has_avx2()) return;
-  WinogradShape shape{1, 1824, 64, 14, 14, 1, 1, 14, 14};
-  CHECK(IntegerWinograd::fits(shape, 127));
-  CHECK(!IntegerWinograd::fits(shape, 255));
-  shape.in_channels = 1840;
-  CHECK(!IntegerWinograd::fits(shape, 128));
-  shape.in_channels = 72;
-  CHECK(!IntegerWinograd::fits(shape, 128));
+  // Work enough for threads that come late.
+  const WinogradShape shape{1, 256, 200, 10, 9, 1, 1, 10, 9};
+  Random random(3);
+  std::vector<std::byte> image(static_cast<std::size_t>(shape.in_channels * shape.height * shape.width));
+  for (std::byte& each : image) each = static_cast<std::byte>(random.below(256));
+  std::vector<std::int8_t> weights(static_cast<std::size_t>(shape.in_channels * shape.out_channels * 9));
+  for (std::int8_t& each : weights) each = static_cast<std::int8_t>(random.below(256));
+  const auto weight = [&](std::int64_t o, std::int64_t i, std::int64_t tap) {
+    return std::int32_t{weights[static_cast<std::size_t>((o * shape.in_channels + i) * 9 + tap)]};
+  };
+  const IntegerPanels packed = IntegerWinograd::weights(shape.in_channels, shape.out_channels, weight);
+  const auto sums_on = [&](int count) {
+    set_threads(count);
+    const IntegerWinograd winograd(shape);
+    Buffer scratch(winograd.scratch_bytes());
+    std::vector<std::int32_t> sums(static_cast<std::size_t>(shape.out_height * shape.out_width * shape.out_channels));
+    winograd.run(image.data(), ir::ElementType::uint8, 7, packed, Requantization(), scratch.data(),
+                 reinterpret_cast<std::byte*>(sums.data()), shape.out_channels * 4);
+    return sums;
+  };
+  const int before = threads();
+  const std::vector<std::int32_t> alone = sums_on(1);
+  for (const int count : {2, 3, 7}) CHECK(sums_on(count) == alone);
+  set_threads(before);
+}
+
+TEST_CASE("integer Winograd: not where sums could pass 30 bits, nor where it takes longer") {
+  CHECK(IntegerWinograd::is_exact(1824, 127));
+  CHECK(!IntegerWinograd::is_exact(1824, 255));
+  CHECK(!IntegerWinograd::is_exact(1840, 128));
+  if (!has_avx2()) return;
+  const auto fits = [](std::int64_t channels, std::int64_t size) {
+    return IntegerWinograd::fits({1, channels, channels, size, size, 1, 1, size, size}, 127);
+  };
+  CHECK(fits(16, 32));
+  CHECK(fits(64, 8));
+  CHECK(fits(256, 14));
+  CHECK(!fits(512, 7));
+  CHECK(!fits(72, 14));
 }
 
 }  // namespace hone::exec::onednn
