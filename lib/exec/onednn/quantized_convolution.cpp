@@ -68,10 +68,7 @@ class QuantizedConvolution final : public Kernel {
     if (narrow_ && !e.winograd) by.addend = addend_less_zero(by.addend, byte_zero(type, zero));
     const std::byte* image = entry->source.get(context, x);
     const bool as_is = e.as_is && type == ElementType::uint8;
-    // 45 products a nanosecond, a fifth of that where channels share nothing, and some time for each result.
-    const double seconds = static_cast<double>(e.products) / (depthwise_ ? 9e9 : 45e9) +
-                           static_cast<double>(e.batch * e.dims[1] * e.out_h * e.out_w) * 0.3e-9;
-    const std::int64_t parts = worthwhile_threads(seconds);
+    const std::int64_t parts = worthwhile_threads(e.seconds);
     const std::int64_t all_rows = e.batch * e.out_h;
     // Threads share the rows of the output; its channels, where rows are few and leave one with more than another.
     const bool by_panels = all_rows % parts != 0 && all_rows < 16 * parts && e.panels >= 2 * parts;
@@ -142,7 +139,8 @@ class QuantizedConvolution final : public Kernel {
     std::int64_t step_h = 1, step_w = 1;      // in the copy, from one output place to the next
     std::int64_t source_h = 1, source_w = 1;  // in the input, from one place of the copy to the next
     std::int64_t width = 0, span_h = 0;       // of the copy: places in a row; rows that one output row reads
-    std::int64_t tile_rows = 0, tile_size = 0, panels = 0, batch = 0, products = 0;
+    std::int64_t tile_rows = 0, tile_size = 0, panels = 0, batch = 0;
+    double seconds = 0;                 // on one thread, roughly
     std::vector<std::int64_t> places;   // by output place of a tile: its first place in the copy
     std::vector<std::int64_t> offsets;  // by segment (depthwise: by tap), from there
   };
@@ -204,7 +202,10 @@ class QuantizedConvolution final : public Kernel {
     e.tile_rows = e.out_h;
     while (e.tile_rows > 1 && size_of(e.tile_rows) * (narrow_ ? 1 : 2) > tile_bytes)
       e.tile_rows = (e.tile_rows + 1) / 2;
-    e.products = e.batch * w[0] * w[1] * kernel_h * kernel_w * e.out_h * e.out_w;
+    const auto results = static_cast<double>(e.batch * w[0] * e.out_h * e.out_w);
+    // A channel by itself is read for each of its products: a fifth of the speed.
+    e.seconds =
+        integer_seconds(results * static_cast<double>(w[1] * kernel_h * kernel_w) * (depthwise_ ? 5 : 1), results);
     e.panels = depthwise_ ? whole(w[0]) : group_ * whole(w[0] / group_);
     e.as_is = narrow_ && place == e.channels && place % 4 == 0 && e.source_h == 1 && e.source_w == 1 &&
               e.before_h == 0 && e.before_w == 0 && e.width == e.w && (e.out_h - 1) * e.step_h + e.span_h <= e.h;

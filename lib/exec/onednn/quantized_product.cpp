@@ -14,6 +14,7 @@
 #include "exec/reference/quantization.h"
 #include "hone/ir/dimension.h"
 #include "hone/support/threads.h"
+#include "hone/support/waking.h"
 
 namespace hone::exec::onednn {
 namespace {
@@ -22,8 +23,6 @@ using ir::ElementType;
 
 // Rows of a tile stay in the second-level cache beside the panel they meet.
 constexpr std::int64_t tile_bytes = 256 << 10;
-// Products a thread must have to be worth waking.
-constexpr std::int64_t thread_products = 1 << 20;
 // Sums of a thread that stay in its second-level cache, of one that has VNNI (1 MiB or more).
 constexpr std::int64_t sum_bytes = 512 << 10;
 constexpr std::size_t none = 99;
@@ -359,8 +358,8 @@ class QuantizedProduct final : public Kernel {
                        std::int64_t all_panels, const Requantization& by, std::byte* out, const Copy& make_row,
                        bool as_is, const PanelAt& panel_at) {
     constexpr auto size = static_cast<std::int64_t>(sizeof(T));
-    const std::int64_t products = s.stacks * s.rows * s.depth * s.columns;
-    const std::int64_t parts = std::min<std::int64_t>(threads(), 1 + products / thread_products);
+    const auto results = static_cast<double>(s.stacks * s.rows * s.columns);
+    const std::int64_t parts = worthwhile_threads(integer_seconds(results * static_cast<double>(s.depth), results));
     // Threads share the columns where these are many: each then reads its own part of the matrix. They share the rows
     // otherwise, and take what is left over of both.
     const std::int64_t all_rows = s.stacks * s.rows;
