@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <exception>
+#include <functional>
 #include <limits>
 
 #include "hone/support/error.h"
@@ -29,11 +30,19 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// How much longer parallel loops took than their fastest thread needs for its share, an average over the last ones; and when
-// that was measured last, in seconds since the first look at the clock.
+// How much longer parallel loops took than their threads need for their shares, an average over the last ones; and when that
+// was measured last, in seconds since the first look at the clock.
 std::atomic<float> lateness{0};
 std::atomic<double> measured{-1};
 const Clock::time_point clock_start = Clock::now();
+
+// Replaces `kept` by `value` where that is better.
+template <typename Better>
+void keep(std::atomic<float>& kept, float value, Better better) {
+  float known = kept.load(std::memory_order_relaxed);
+  while (better(value, known) && !kept.compare_exchange_weak(known, value, std::memory_order_relaxed)) {
+  }
+}
 
 int available() {
   static const int count = usable_cpus();
@@ -64,7 +73,7 @@ void parallel_for(std::int64_t count, std::int64_t grain, const std::function<vo
     const std::int64_t ranges = (count - 1) / length + 1;
     std::exception_ptr error;
     std::atomic<bool> failed{false};
-    std::atomic<float> fastest{std::numeric_limits<float>::max()};  // seconds, of a range of full length
+    std::atomic<float> fastest{std::numeric_limits<float>::max()}, slowest{0};  // seconds of a range
     const auto begun = Clock::now();
 #pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(ranges))
     for (std::int64_t range = 0; range < ranges; ++range) {
@@ -73,17 +82,16 @@ void parallel_for(std::int64_t count, std::int64_t grain, const std::function<vo
         const std::int64_t begin = range * length, end = std::min(count, begin + length);
         const auto start = Clock::now();
         body(begin, end);
-        const auto needed =
-            static_cast<float>(seconds_since(start) * static_cast<double>(length) / static_cast<double>(end - begin));
-        float least = fastest.load(std::memory_order_relaxed);
-        while (needed < least && !fastest.compare_exchange_weak(least, needed, std::memory_order_relaxed)) {
-        }
+        const auto needed = static_cast<float>(seconds_since(start));
+        keep(slowest, needed, std::greater<>());
+        if (end - begin == length) keep(fastest, needed, std::less<>());
       } catch (...) {
         if (!failed.exchange(true)) error = std::current_exception();
       }
     }
-    // Unequal shares are not lateness: an eighth is left to them.
-    if (!failed) record_lateness(std::max(0.0, seconds_since(begun) - 1.125 * static_cast<double>(fastest.load())));
+    // Unequal shares are not lateness; but what takes much longer than others was kept from its processor.
+    const double needed = static_cast<double>(std::min(slowest.load(), 2 * fastest.load()));
+    if (!failed) record_lateness(std::max(0.0, seconds_since(begun) - 1.125 * needed));
     if (error) std::rethrow_exception(error);
     return;
   }
