@@ -151,12 +151,14 @@ void conv_transpose(View& view) {
                extra.size() == n) {
       for (std::size_t i = 0; i < n; ++i) {
         const Dimension& in = (*input)[i + 2];
+        const std::int64_t extent = windows.dilations[i] * (windows.kernel[i] - 1) + 1;
         if (windows.auto_pad == "SAME_UPPER" || windows.auto_pad == "SAME_LOWER") {
-          result[i + 2] = in * Dimension(windows.strides[i]);
+          // No more than what a kernel smaller than its stride reaches.
+          const std::int64_t missing = std::max<std::int64_t>(windows.strides[i] - extent - extra[i], 0);
+          result[i + 2] = in * Dimension(windows.strides[i]) + Dimension(-missing);
           continue;
         }
         const std::int64_t padding = windows.auto_pad == "VALID" ? 0 : windows.pads[i] + windows.pads[i + n];
-        const std::int64_t extent = windows.dilations[i] * (windows.kernel[i] - 1) + 1;
         result[i + 2] = (in - Dimension(1)) * Dimension(windows.strides[i]) + Dimension(extent + extra[i] - padding);
       }
     }

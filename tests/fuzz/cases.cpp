@@ -50,6 +50,8 @@ ir::Tensor nudged(const ir::Tensor& tensor, Random& random, double amount) {
   ir::Tensor result = tensor.loaded().clone();
   for (float& each : result.mutable_data<float>()) {
     each = static_cast<float>(each * (1 + amount * (2 * random.uniform() - 1)));
+    // Zeros of both signs count as equal: one of the other sign must not show.
+    if (each == 0) each = random.below(2) ? 1e-38F : -1e-38F;
   }
   return result;
 }

@@ -156,10 +156,9 @@ class Convolution final : public Kernel {
         const std::int64_t full = (in - 1) * stride + span + extra;
         if (!output_shape_.empty() || same) {
           if (!output_shape_.empty() && output_shape_.size() != rank) return false;
-          size = output_shape_.empty() ? in * stride : output_shape_[i];
+          size = output_shape_.empty() ? std::min(in * stride, full) : output_shape_[i];
           const std::int64_t total = std::max<std::int64_t>(full - size, 0);
           before = auto_pad_ == "SAME_UPPER" ? total / 2 : total - total / 2;
-          if (auto_pad_ != "SAME_UPPER" && auto_pad_ != "SAME_LOWER") before = total / 2;
         } else {
           size = full - before - after;
         }

@@ -225,7 +225,10 @@ Window transposed_window(const ir::Node& node, const ir::Dims& dims, const ir::D
     const std::int64_t extent = size_sum(size_product(kernel[d] - 1, dilations[d]), 1);
     const std::int64_t full = size_sum(size_sum(size_product(w.out[d] - 1, strides[d]), extent), extra[d]);
     if (!wanted.empty() || same) {
-      const std::int64_t size = wanted.empty() ? size_product(w.out[d], strides[d]) : wanted[d];
+      // A kernel smaller than its stride does not reach all that the operator's text promises; ONNX's inference and ONNX
+      // Runtime leave it at what it reaches.
+      const std::int64_t size =
+          !wanted.empty() ? wanted[d] : std::min(size_product(w.out[d], strides[d]), std::max<std::int64_t>(full, 0));
       if (size < 0) bad_input("output_shape holds {}", size);
       const std::int64_t total = std::max<std::int64_t>(0, full - size);
       w.before.push_back(auto_pad == "SAME_UPPER" ? total / 2 : total - total / 2);

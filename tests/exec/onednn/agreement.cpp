@@ -112,18 +112,29 @@ TEST_CASE("onednn: ConvTranspose agrees with the reference") {
     const std::int64_t rank = between(random, 1, 3);
     const std::int64_t group = random.below(2) == 0 ? 1 : between(random, 2, 4);
     const std::int64_t in = group * between(random, 1, 9), out = group * between(random, 1, 9);
+    // Cut by pads, to a given size, or to a multiple of the input's.
+    const auto cut = random.below(3);
+    const std::string auto_pad = cut == 0 || random.below(3) == 0 ? "NOTSET"
+                                 : random.below(2) == 0           ? "SAME_UPPER"
+                                                                  : "SAME_LOWER";
     Dims x = {between(random, 1, 2), in}, w = {in, out / group}, result = {x[0], out};
-    std::vector<std::int64_t> strides, dilations, pads(static_cast<std::size_t>(2 * rank)), extra;
+    std::vector<std::int64_t> strides, dilations, pads(static_cast<std::size_t>(2 * rank)), extra, sizes;
     for (std::int64_t i = 0; i < rank; ++i) {
       x.push_back(between(random, 3, 8));
       w.push_back(between(random, 2, 4));
       strides.push_back(between(random, 1, 3));
       dilations.push_back(between(random, 1, 2));
       extra.push_back(random.below(2) == 0 ? 0 : between(random, 0, std::max(strides.back(), dilations.back()) - 1));
-      pads[static_cast<std::size_t>(i)] = between(random, 0, 1);
-      pads[static_cast<std::size_t>(i + rank)] = between(random, 0, 1);
-      result.push_back((x.back() - 1) * strides.back() + (w.back() - 1) * dilations.back() + 1 + extra.back() -
-                       pads[static_cast<std::size_t>(i)] - pads[static_cast<std::size_t>(i + rank)]);
+      const std::int64_t full = (x.back() - 1) * strides.back() + (w.back() - 1) * dilations.back() + 1 + extra.back();
+      if (cut == 0) {
+        pads[static_cast<std::size_t>(i)] = between(random, 0, 1);
+        pads[static_cast<std::size_t>(i + rank)] = between(random, 0, 1);
+        result.push_back(full - pads[static_cast<std::size_t>(i)] - pads[static_cast<std::size_t>(i + rank)]);
+      } else {
+        sizes.push_back(between(random, std::max<std::int64_t>(1, full - 3), full));
+        const bool same = cut == 2 && auto_pad != "NOTSET";
+        result.push_back(same ? std::min(full, x.back() * strides.back()) : cut == 1 ? sizes.back() : full);
+      }
     }
     Model model = empty_model();
     Graph& graph = *model.graph;
@@ -135,7 +146,9 @@ TEST_CASE("onednn: ConvTranspose agrees with the reference") {
     node.set_attribute("group", group);
     node.set_attribute("strides", strides);
     node.set_attribute("dilations", dilations);
-    node.set_attribute("pads", pads);
+    if (cut == 0) node.set_attribute("pads", pads);
+    if (cut == 1) node.set_attribute("output_shape", sizes);
+    if (auto_pad != "NOTSET") node.set_attribute("auto_pad", auto_pad);
     node.set_attribute("output_padding", extra);
     std::string what =
         fmt::format("x {} w {} group {} strides {} dilations {} pads {} extra {}", ir::text(x), ir::text(w), group,
