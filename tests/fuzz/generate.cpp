@@ -22,10 +22,14 @@ ir::Tensor other_values(Builder& b, ir::ElementType type, const ir::Dims& dims, 
   return result;
 }
 
-bool has_branches(ir::Model& model) {
+// Whether sizes depend on values: those that choose a branch, or of which the others are counted.
+bool has_varying_sizes(ir::Model& model) {
   bool found = false;
   const auto look = [&](ir::Graph& root) {
-    ir::for_each_graph(root, [&](ir::Graph& graph) { found = found || graph.parent_node(); });
+    ir::for_each_graph(root, [&](ir::Graph& graph) {
+      found = found || graph.parent_node();
+      for (const ir::Node& node : graph.nodes()) found = found || node.is("NonZero");
+    });
   };
   look(*model.graph);
   for (const auto& function : model.functions) look(*function->body);
@@ -73,8 +77,8 @@ Generated generate(std::uint64_t seed) {
   for (const Item& item : outputs) {
     ir::Shape shape(item.rank());
     if (b.symbols().empty() && b.chance(0.5)) {
-      // Known sizes; where the caller may override a weight, even of a shape, or values choose a branch, they are not.
-      bool fixed = !has_branches(b.model);
+      // Known sizes; where the caller may override a weight, even of a shape, or they depend on values, they are not.
+      bool fixed = !has_varying_sizes(b.model);
       for (const ir::Value* input : graph.inputs()) {
         fixed &= !input->initializer() && input->shape() && static_cast<bool>(ir::static_dims(*input->shape()));
       }
