@@ -9,7 +9,9 @@ using testing::floats;
 using testing::model;
 using testing::values;
 
-// By oneDNN where it is there, and by the reference kernels.
+namespace {
+
+// By oneDNN where it is there, or by the reference kernels.
 std::vector<float> transposed(const std::string& attributes, const std::vector<float>& kernel, bool reference) {
   const ir::Model m = model("g (float[1,1,2] x, float[1,1," + std::to_string(kernel.size()) +
                             "] w) => (float[1,1,n] y) { y = ConvTranspose<" + attributes + ">(x, w) }");
@@ -21,6 +23,8 @@ std::vector<float> transposed(const std::string& attributes, const std::vector<f
   CHECK(dims(out[0])[2] == static_cast<std::int64_t>(values(out[0]).size()));
   return values(out[0]);
 }
+
+}  // namespace
 
 TEST_CASE("conv transpose: what output_shape and auto_pad cut off, and where") {
   using Values = std::vector<float>;
