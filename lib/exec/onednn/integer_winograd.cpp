@@ -17,6 +17,11 @@ std::int64_t up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 constexpr WinogradCost cost{1 / 45.0, 1.8, 0.01, 0.065, 16, sizeof(std::int16_t)};
 
+// Tiles of a block.
+std::int64_t most_at_once(const WinogradShape& shape) {
+  return std::clamp<std::int64_t>(block_bytes / (cost.points * cost.element_bytes * shape.in_channels), 6, most_tiles);
+}
+
 HONE_AVX2_INLINE void transform_in(const __m256i d[4], __m256i o[4]) {
   o[0] = _mm256_sub_epi16(d[0], d[2]);
   o[1] = _mm256_add_epi16(d[1], d[2]);
@@ -115,10 +120,9 @@ bool IntegerWinograd::fits(const WinogradShape& shape, std::int64_t largest) {
 IntegerWinograd::IntegerWinograd(const WinogradShape& shape) : shape_(shape) {
   tiles_high_ = up(shape.out_height, produced);
   tiles_wide_ = up(shape.out_width, produced);
-  const std::int64_t most = std::clamp<std::int64_t>(block_bytes / (2 * points * shape.in_channels), 6, most_tiles);
+  const std::int64_t most = most_at_once(shape);
   blocks_wide_ = up(tiles_wide_, most);
   block_columns_ = up(tiles_wide_, blocks_wide_);
-  most_ = most;
   shares_ = cost.share(tiles(), shape.in_channels, shape.out_channels, most, threads());
   // As many blocks as slices at least.
   const std::int64_t wanted = up(shares_.slices, shape.batch * blocks_wide_);
@@ -129,7 +133,9 @@ IntegerWinograd::IntegerWinograd(const WinogradShape& shape) : shape_(shape) {
   shares_.slices = std::min(shares_.slices, shape.batch * blocks_high_ * blocks_wide_);
 }
 
-double IntegerWinograd::time() const { return cost.time(tiles(), shape_.in_channels, shape_.out_channels, most_); }
+double IntegerWinograd::time() const {
+  return cost.time(tiles(), shape_.in_channels, shape_.out_channels, most_at_once(shape_));
+}
 
 IntegerWinograd::Block IntegerWinograd::block(std::int64_t index) const {
   const std::int64_t each = blocks_high_ * blocks_wide_;

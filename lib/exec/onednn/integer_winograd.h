@@ -69,7 +69,6 @@ class IntegerWinograd {
   WinogradShape shape_;
   std::int64_t tiles_high_ = 0, tiles_wide_ = 0, block_rows_ = 0, block_columns_ = 0, blocks_high_ = 0,
                blocks_wide_ = 0;
-  std::int64_t most_ = 1;        // tiles of a block
   WinogradCost::Shares shares_;  // of the blocks and panels
 };
 

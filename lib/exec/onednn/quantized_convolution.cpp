@@ -68,11 +68,6 @@ class QuantizedConvolution final : public Kernel {
     if (narrow_ && !e.winograd) by.addend = addend_less_zero(by.addend, byte_zero(type, zero));
     const std::byte* image = entry->source.get(context, x);
     const bool as_is = e.as_is && type == ElementType::uint8;
-    const std::int64_t parts = worthwhile_threads(e.seconds);
-    const std::int64_t all_rows = e.batch * e.out_h;
-    // Threads share the rows of the output; its channels, where rows are few and leave one with more than another.
-    const bool by_panels = all_rows % parts != 0 && all_rows < 16 * parts && e.panels >= 2 * parts;
-    const std::uint64_t copy_bytes = static_cast<std::uint64_t>(e.tile_size) * (narrow_ ? 1 : sizeof(std::int16_t));
     if (!e.layout || e.layout_type != by.type) {
       entry->layout = channels_last_layout(e.dims, by.type);
       entry->layout_type = by.type;
@@ -88,6 +83,11 @@ class QuantizedConvolution final : public Kernel {
       run_primitives(context, *entry, image, type, zero, as_is, by, out.data, step);
       return;
     }
+    const std::int64_t parts = worthwhile_threads(e.seconds);
+    const std::int64_t all_rows = e.batch * e.out_h;
+    // Threads share the rows of the output; its channels, where rows are few and leave one with more than another.
+    const bool by_panels = all_rows % parts != 0 && all_rows < 16 * parts && e.panels >= 2 * parts;
+    const std::uint64_t copy_bytes = static_cast<std::uint64_t>(e.tile_size) * (narrow_ ? 1 : sizeof(std::int16_t));
     std::byte* copies = context.scratch(as_is ? 0 : static_cast<std::uint64_t>(parts) * copy_bytes);
     parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t part = begin; part < end; ++part) {

@@ -294,21 +294,19 @@ void winograd_weights(const WinogradShape& shape, const float* weights, float* t
 void winograd(const WinogradShape& shape, const float* in, const float* transformed, const float* bias,
               const std::vector<FusedStep>& steps, float* scratch, float* out) {
   const Blocks blocks(shape);
-  const auto run = [&](std::int64_t first_block, std::int64_t last_block, std::int64_t first_panel,
-                       std::int64_t last_panel, float* memory) {
-    for (std::int64_t b = first_block; b < last_block; ++b) {
-      const std::int64_t first = b * blocks.size;
-      const Part part{first, std::min(blocks.size, blocks.tiles - first), first_panel, last_panel};
-      run_block(shape, blocks, part, in, transformed, bias, steps, memory, out);
-    }
-  };
-  if (worthwhile_threads(1e-9 * time_of(shape, blocks)) == 1) return run(0, blocks.count, 0, blocks.panels, scratch);
-  const auto& [slices, groups] = blocks.shares;
+  const auto [slices, groups] =
+      worthwhile_threads(1e-9 * time_of(shape, blocks)) == 1 ? WinogradCost::Shares() : blocks.shares;
   parallel_for(slices * groups, 1, [&, slices = slices, groups = groups](std::int64_t begin, std::int64_t end) {
     for (std::int64_t p = begin; p < end; ++p) {
       const std::int64_t slice = p / groups, group = p % groups;
-      run(blocks.count * slice / slices, blocks.count * (slice + 1) / slices, blocks.panels * group / groups,
-          blocks.panels * (group + 1) / groups, scratch + p * blocks.floats());
+      Part part;
+      part.first_panel = blocks.panels * group / groups;
+      part.last_panel = blocks.panels * (group + 1) / groups;
+      for (std::int64_t b = blocks.count * slice / slices; b < blocks.count * (slice + 1) / slices; ++b) {
+        part.first = b * blocks.size;
+        part.count = std::min(blocks.size, blocks.tiles - part.first);
+        run_block(shape, blocks, part, in, transformed, bias, steps, scratch + p * blocks.floats(), out);
+      }
     }
   });
 }

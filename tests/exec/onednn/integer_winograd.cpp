@@ -5,11 +5,24 @@
 #include <catch2/catch.hpp>
 
 #include "exec/onednn/avx2.h"
-#include "hone/support/random.h"
 #include "hone/support/threads.h"
+#include "random.h"
 
 namespace hone::exec::onednn {
 namespace {
+
+using hone::testing::between;
+
+std::vector<std::int32_t> sums_of(const WinogradShape& shape, ir::ElementType type, std::int32_t zero,
+                                  const IntegerPanels& weights, const std::vector<std::byte>& image) {
+  const IntegerWinograd winograd(shape);
+  Buffer scratch(winograd.scratch_bytes());
+  std::vector<std::int32_t> sums(
+      static_cast<std::size_t>(shape.batch * shape.out_height * shape.out_width * shape.out_channels), -1);
+  winograd.run(image.data(), type, zero, weights, Requantization(), scratch.data(),
+               reinterpret_cast<std::byte*>(sums.data()), shape.out_channels * 4);
+  return sums;
+}
 
 void check(const WinogradShape& shape, bool is_signed, std::int32_t zero, const std::vector<std::int16_t>& weights,
            const std::vector<std::byte>& image) {
@@ -18,11 +31,8 @@ void check(const WinogradShape& shape, bool is_signed, std::int32_t zero, const 
     return std::int32_t{weights[static_cast<std::size_t>((o * in + i) * 9 + tap)]};
   };
   const IntegerPanels packed = IntegerWinograd::weights(in, out, weight);
-  const IntegerWinograd winograd(shape);
-  Buffer scratch(winograd.scratch_bytes());
-  std::vector<std::int32_t> sums(static_cast<std::size_t>(shape.batch * shape.out_height * shape.out_width * out), -1);
-  winograd.run(image.data(), is_signed ? ir::ElementType::int8 : ir::ElementType::uint8, zero, packed, Requantization(),
-               scratch.data(), reinterpret_cast<std::byte*>(sums.data()), out * 4);
+  const std::vector<std::int32_t> sums =
+      sums_of(shape, is_signed ? ir::ElementType::int8 : ir::ElementType::uint8, zero, packed, image);
   const std::int32_t* got = sums.data();
   for (std::int64_t n = 0; n < shape.batch; ++n) {
     for (std::int64_t y = 0; y < shape.out_height; ++y) {
@@ -50,32 +60,30 @@ void check(const WinogradShape& shape, bool is_signed, std::int32_t zero, const 
 TEST_CASE("integer Winograd: the sums of the direct convolution") {
   if (!has_avx2()) return;
   Random random(1);
-  const auto some = [&](std::int64_t low, std::int64_t high) {
-    return low + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(high - low + 1)));
-  };
   const int before = threads();
   for (int round = 0; round < 30; ++round) {
     set_threads(1 + round % 3);
     WinogradShape shape;
-    shape.batch = some(1, 2);
-    shape.in_channels = 16 * some(1, 3);
-    shape.out_channels = some(1, 40);
-    shape.height = some(3, 20);
+    shape.batch = between(random, 1, 2);
+    shape.in_channels = 16 * between(random, 1, 3);
+    shape.out_channels = between(random, 1, 40);
+    shape.height = between(random, 3, 20);
     // Wider than a block of tiles, now and then.
-    shape.width = round % 10 == 0 ? 150 : some(3, 20);
-    shape.top = some(0, 2);
-    shape.left = some(0, 2);
-    shape.out_height = shape.height + shape.top + some(0, 2) - 2;
-    shape.out_width = shape.width + shape.left + some(0, 2) - 2;
-    const bool is_signed = some(0, 1) == 1, extreme = round % 3 == 0;
-    const auto zero = static_cast<std::int32_t>(extreme ? 255 * some(0, 1) : some(0, 255)) - (is_signed ? 128 : 0);
+    shape.width = round % 10 == 0 ? 150 : between(random, 3, 20);
+    shape.top = between(random, 0, 2);
+    shape.left = between(random, 0, 2);
+    shape.out_height = shape.height + shape.top + between(random, 0, 2) - 2;
+    shape.out_width = shape.width + shape.left + between(random, 0, 2) - 2;
+    const bool is_signed = between(random, 0, 1) == 1, extreme = round % 3 == 0;
+    const auto zero = static_cast<std::int32_t>(extreme ? 255 * between(random, 0, 1) : between(random, 0, 255)) -
+                      (is_signed ? 128 : 0);
     std::vector<std::int16_t> weights(static_cast<std::size_t>(shape.in_channels * shape.out_channels * 9));
-    const auto one = static_cast<std::int16_t>(some(0, 1) == 0 ? 255 : -255);
-    for (std::int16_t& each : weights) each = extreme ? one : static_cast<std::int16_t>(some(-128, 127));
+    const auto one = static_cast<std::int16_t>(between(random, 0, 1) == 0 ? 255 : -255);
+    for (std::int16_t& each : weights) each = extreme ? one : static_cast<std::int16_t>(between(random, -128, 127));
     std::vector<std::byte> image(
         static_cast<std::size_t>(shape.batch * shape.height * shape.width * shape.in_channels));
     const auto far = static_cast<std::byte>(zero > 0 ? (is_signed ? -128 : 0) : (is_signed ? 127 : 255));
-    for (std::byte& each : image) each = extreme ? far : static_cast<std::byte>(some(0, 255));
+    for (std::byte& each : image) each = extreme ? far : static_cast<std::byte>(between(random, 0, 255));
     check(shape, is_signed, zero, weights, image);
   }
   set_threads(before);
@@ -96,12 +104,7 @@ TEST_CASE("integer Winograd: panels handed out to threads give what one thread g
   const IntegerPanels packed = IntegerWinograd::weights(shape.in_channels, shape.out_channels, weight);
   const auto sums_on = [&](int count) {
     set_threads(count);
-    const IntegerWinograd winograd(shape);
-    Buffer scratch(winograd.scratch_bytes());
-    std::vector<std::int32_t> sums(static_cast<std::size_t>(shape.out_height * shape.out_width * shape.out_channels));
-    winograd.run(image.data(), ir::ElementType::uint8, 7, packed, Requantization(), scratch.data(),
-                 reinterpret_cast<std::byte*>(sums.data()), shape.out_channels * 4);
-    return sums;
+    return sums_of(shape, ir::ElementType::uint8, 7, packed, image);
   };
   const int before = threads();
   const std::vector<std::int32_t> alone = sums_on(1);

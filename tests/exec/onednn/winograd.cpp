@@ -8,11 +8,13 @@
 
 #include "apart.h"
 #include "exec/onednn/avx2.h"
-#include "hone/support/random.h"
 #include "hone/support/threads.h"
+#include "random.h"
 
 namespace hone::exec::onednn {
 namespace {
+
+using hone::testing::between;
 
 // Where channel c of place (y, x) of image n lies, in blocks of 8 channels.
 std::size_t at(std::int64_t channels, std::int64_t height, std::int64_t width, std::int64_t n, std::int64_t c,
@@ -66,23 +68,20 @@ std::vector<float> drawn(Random& random, std::int64_t count) {
 TEST_CASE("Winograd: the sums of the direct convolution, on any number of threads") {
   if (!has_only_avx2()) return;
   Random random(1);
-  const auto some = [&](std::int64_t low, std::int64_t high) {
-    return low + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(high - low + 1)));
-  };
   const int before = threads();
   for (int round = 0; round < 24; ++round) {
     WinogradShape s;
     // A few tiles of many channels, whose panels are handed out; many tiles of a few; anything.
     const bool few_tiles = round % 3 == 0, many_tiles = round % 3 == 1;
-    s.batch = many_tiles ? 3 : some(1, 2);
-    s.in_channels = 8 * (few_tiles ? some(8, 12) : some(1, 3));
-    s.out_channels = 8 * (few_tiles ? some(9, 17) : some(1, 5));
-    s.height = few_tiles ? some(3, 8) : some(3, 24);
-    s.width = few_tiles ? some(3, 8) : some(3, 24);
-    s.top = some(0, 2);
-    s.left = some(0, 2);
-    s.out_height = s.height + s.top + some(0, 2) - 2;
-    s.out_width = s.width + s.left + some(0, 2) - 2;
+    s.batch = many_tiles ? 3 : between(random, 1, 2);
+    s.in_channels = 8 * (few_tiles ? between(random, 8, 12) : between(random, 1, 3));
+    s.out_channels = 8 * (few_tiles ? between(random, 9, 17) : between(random, 1, 5));
+    s.height = few_tiles ? between(random, 3, 8) : between(random, 3, 24);
+    s.width = few_tiles ? between(random, 3, 8) : between(random, 3, 24);
+    s.top = between(random, 0, 2);
+    s.left = between(random, 0, 2);
+    s.out_height = s.height + s.top + between(random, 0, 2) - 2;
+    s.out_width = s.width + s.left + between(random, 0, 2) - 2;
     const std::vector<float> in = drawn(random, s.batch * s.in_channels * s.height * s.width),
                              weights = drawn(random, s.in_channels * s.out_channels * 9),
                              bias = drawn(random, s.out_channels);
