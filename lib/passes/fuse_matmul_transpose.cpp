@@ -1,9 +1,12 @@
 // fuse-matmul-transpose: a Transpose of the last two dimensions before a MatMul, and a constant factor on a factor or on the
 // product, go into FusedMatMul of com.microsoft, which reads transposed matrices where they lie.
 //
-// Left alone: other permutations; transposed values that anybody else sees; factors that are not one number; vectors; types
-// other than float32; a product that is followed by a sum and makes a Gemm.
+// Left alone: other permutations; transposed values that anybody else sees; factors that are not one number, or that keep the
+// product with a constant of huge numbers from an overflow; vectors; types other than float32; a product that is followed by
+// a sum and makes a Gemm.
+#include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "hone/rewrite/match.h"
 #include "passes/microsoft.h"
@@ -46,6 +49,16 @@ Scaled scaled(const ir::Node* node) {
   return {};
 }
 
+// Whether products with it may pass the largest float where those with a small multiple of it do not.
+bool is_huge(const ir::Value* value) {
+  const ir::Tensor* constant = ir::constant(value);
+  if (!constant || constant->type() != ir::ElementType::float32) return false;
+  const ir::Tensor loaded = constant->loaded();
+  const std::span<const float> numbers = loaded.data<float>();
+  return std::any_of(numbers.begin(), numbers.end(),
+                     [](float each) { return std::isfinite(each) && std::abs(each) > 1e30F; });
+}
+
 }  // namespace
 
 Status fuse_matmul_transpose(ir::Node& node, PassContext& context) {
@@ -78,7 +91,8 @@ Status fuse_matmul_transpose(ir::Node& node, PassContext& context) {
       inputs[i] = before->input(0);
       transposed[i] = 1 - transposed[i];
       changed = true;
-    } else if (const Scaled factor = scaled(before); factor.x) {
+    } else if (const Scaled factor = scaled(before);
+               factor.x && (std::abs(factor.factor) >= 1 || !is_huge(inputs[1 - i]))) {
       inputs[i] = factor.x;
       alpha *= factor.factor;
       changed = true;

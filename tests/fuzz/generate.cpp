@@ -5,6 +5,7 @@
 
 #include "hone/onnx/ir_version.h"
 #include "hone/onnx/write.h"
+#include "hone/support/error.h"
 #include "patterns.h"
 
 namespace hone::fuzz {
@@ -36,6 +37,17 @@ bool has_varying_sizes(ir::Model& model) {
   return found;
 }
 
+// A node of anything there is; what comes of it may be refused a few times.
+Item emit_of_any(Builder& b, const char* op) {
+  for (int tries = 0; tries < 1000; ++tries) {
+    try {
+      return b.emit(op, {b.pick()});
+    } catch (const Rejected&) {
+    }
+  }
+  fail(ErrorKind::internal, "random model: {} takes nothing there is", op);
+}
+
 }  // namespace
 
 Generated generate(std::uint64_t seed) {
@@ -55,7 +67,7 @@ Generated generate(std::uint64_t seed) {
     add_pattern(b);
     if (static_cast<std::int64_t>(b.model.graph->node_count()) >= nodes) break;
   }
-  if (b.items().empty() || b.model.graph->node_count() == 0) b.emit("Relu", {b.pick()});
+  if (b.items().empty() || b.model.graph->node_count() == 0) emit_of_any(b, "Relu");
 
   // Outputs: what nothing uses, and now and then something in between.
   ir::Graph& graph = *b.model.graph;
@@ -72,7 +84,7 @@ Generated generate(std::uint64_t seed) {
       if (b.items()[i].value->producer()) outputs.push_back(b.items()[i]);
     }
   }
-  if (outputs.empty()) outputs.push_back(b.emit("Identity", {b.pick()}));
+  if (outputs.empty()) outputs.push_back(emit_of_any(b, "Identity"));
   while (outputs.size() > 6) outputs.erase(outputs.begin() + b.below(static_cast<std::int64_t>(outputs.size())));
   for (const Item& item : outputs) {
     ir::Shape shape(item.rank());
