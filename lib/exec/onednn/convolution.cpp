@@ -13,6 +13,7 @@
 #include "exec/onednn/families.h"
 #include "exec/onednn/post_ops.h"
 #include "exec/onednn/winograd.h"
+#include "exec/reference/window.h"
 #include "hone/ir/dimension.h"
 
 namespace hone::exec::onednn {
@@ -30,13 +31,6 @@ class Convolution final : public Kernel {
       : info_(info), fallback_(info), transposed_(transposed), tail_(read_tail(info.node)) {
     const ir::Node& node = info.node;
     group_ = node.int_or("group", 1);
-    strides_ = node.ints_or("strides", {});
-    dilations_ = node.ints_or("dilations", {});
-    pads_ = node.ints_or("pads", {});
-    kernel_ = node.ints_or("kernel_shape", {});
-    output_shape_ = node.ints_or("output_shape", {});
-    output_padding_ = node.ints_or("output_padding", {});
-    auto_pad_ = node.string_or("auto_pad", "NOTSET");
     weights_ = info.constant_input(1);
     bias_ = info.constant_input(2);
     plans_nothing_ = has_only_avx2() && sizes_may_change(info.model);
@@ -124,54 +118,19 @@ class Convolution final : public Kernel {
                : context.output_over(0, source, ir::ElementType::float32, entry.dims);
   }
 
-  // Output sizes and pads; false where they don't fit oneDNN.
+  // Sizes of the result and pads; false where they don't fit oneDNN.
   bool geometry(const ir::Dims& x, const ir::Dims& w, Geometry& g, ir::Dims& out) const {
-    const std::size_t rank = x.size() - 2;
-    if (!are_small(x) || !are_small(w)) return false;
-    if (!attribute_fits(strides_, rank) || !attribute_fits(dilations_, rank) || !attribute_fits(pads_, 2 * rank))
-      return false;
-    if (!kernel_.empty() && !std::equal(kernel_.begin(), kernel_.end(), w.begin() + 2, w.end())) return false;
-    if (!attribute_fits(output_shape_, rank) || !attribute_fits(output_padding_, rank)) return false;
+    const ir::Dims kernel(w.begin() + 2, w.end());
+    const Window window = transposed_ ? transposed_window(info_.node, x, kernel) : Window(info_.node, x, kernel);
     out = {x[0], transposed_ ? w[1] * group_ : w[0]};
-    for (std::size_t i = 0; i < rank; ++i) {
-      const std::int64_t stride = i < strides_.size() ? strides_[i] : 1,
-                         dilation = i < dilations_.size() ? dilations_[i] : 1;
-      const std::int64_t in = x[2 + i], span = (w[2 + i] - 1) * dilation + 1;
-      if (stride < 1 || dilation < 1 || w[2 + i] < 1) return false;
-      std::int64_t before = i < pads_.size() ? pads_[i] : 0, after = i + rank < pads_.size() ? pads_[i + rank] : 0;
-      std::int64_t size = 0;
-      const bool same = auto_pad_ == "SAME_UPPER" || auto_pad_ == "SAME_LOWER";
-      if (!transposed_) {
-        if (auto_pad_ == "VALID") before = after = 0;
-        if (same) {
-          const std::int64_t wanted = (in + stride - 1) / stride,
-                             total = std::max<std::int64_t>((wanted - 1) * stride + span - in, 0);
-          before = auto_pad_ == "SAME_UPPER" ? total / 2 : total - total / 2;
-          after = total - before;
-        }
-        if (before < 0 || after < 0 || in + before + after < span) return false;
-        size = (in + before + after - span) / stride + 1;
-      } else {
-        const std::int64_t extra = i < output_padding_.size() ? output_padding_[i] : 0;
-        const std::int64_t full = (in - 1) * stride + span + extra;
-        if (!output_shape_.empty() || same) {
-          if (!output_shape_.empty() && output_shape_.size() != rank) return false;
-          size = output_shape_.empty() ? std::min(in * stride, full) : output_shape_[i];
-          const std::int64_t total = std::max<std::int64_t>(full - size, 0);
-          before = auto_pad_ == "SAME_UPPER" ? total / 2 : total - total / 2;
-        } else {
-          size = full - before - after;
-        }
-        after = (in - 1) * stride + span - before - size;  // oneDNN knows no output padding
-        if (before < 0 || size < 1) return false;
-      }
-      out.push_back(size);
-      g.strides.push_back(stride);
-      g.dilations.push_back(dilation - 1);
-      g.before.push_back(before);
-      g.after.push_back(after);
-    }
-    return true;
+    const ir::Dims& sizes = transposed_ ? window.in : window.out;
+    out.insert(out.end(), sizes.begin(), sizes.end());
+    if (!are_small(out) || !are_small(window.strides) || !are_small(window.dilations)) return false;
+    g.strides.assign(window.strides.begin(), window.strides.end());
+    g.before.assign(window.before.begin(), window.before.end());
+    g.after.assign(window.after.begin(), window.after.end());
+    for (const std::int64_t dilation : window.dilations) g.dilations.push_back(dilation - 1);
+    return are_small(window.before) && are_small(window.after);
   }
 
   Entry plan(const Array& x, const ir::Dims& w, ir::ElementType weight_type) {
@@ -471,8 +430,6 @@ class Convolution final : public Kernel {
   bool transposed_;
   FusedTail tail_;
   std::int64_t group_ = 1;
-  std::vector<std::int64_t> strides_, dilations_, pads_, kernel_, output_shape_, output_padding_;
-  std::string auto_pad_;
   bool plans_nothing_ = false;
   const ir::Tensor* weights_ = nullptr;
   const ir::Tensor* bias_ = nullptr;

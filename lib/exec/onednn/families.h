@@ -21,10 +21,6 @@ inline bool are_small(std::span<const std::int64_t> values) {
   constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
   return std::all_of(values.begin(), values.end(), [](std::int64_t each) { return each >= -most && each <= most; });
 }
-// An attribute that is left out, or has `count` small values.
-inline bool attribute_fits(std::span<const std::int64_t> values, std::size_t count) {
-  return (values.empty() || values.size() == count) && are_small(values);
-}
 
 std::span<const KernelEntry> attention_kernels();
 std::span<const KernelEntry> convolution_kernels();

@@ -7,6 +7,7 @@
 #include "exec/onednn/families.h"
 #include "exec/onednn/pool_blocks.h"
 #include "exec/onednn/runtime.h"
+#include "exec/reference/window.h"
 #include "hone/ir/dimension.h"
 
 namespace hone::exec::onednn {
@@ -16,15 +17,9 @@ enum class Kind { max, average, global_max, global_average };
 
 class Pooling final : public Kernel {
  public:
-  Pooling(const KernelInfo& info, Kind kind) : fallback_(info), kind_(kind) {
-    const ir::Node& node = info.node;
-    window_ = node.ints_or("kernel_shape", {});
-    strides_ = node.ints_or("strides", {});
-    dilations_ = node.ints_or("dilations", {});
-    pads_ = node.ints_or("pads", {});
-    auto_pad_ = node.string_or("auto_pad", "NOTSET");
-    ceil_ = node.int_or("ceil_mode", 0) != 0;
-    include_pad_ = node.int_or("count_include_pad", 0) != 0;
+  Pooling(const KernelInfo& info, Kind kind) : node_(info.node), fallback_(info), kind_(kind) {
+    ceil_ = node_.int_or("ceil_mode", 0) != 0;
+    include_pad_ = node_.int_or("count_include_pad", 0) != 0;
     plans_nothing_ = has_only_avx2() && sizes_may_change(info.model);
   }
 
@@ -64,50 +59,23 @@ class Pooling final : public Kernel {
     const std::size_t rank = x.rank() - 2;
     const bool global = kind_ == Kind::global_max || kind_ == Kind::global_average;
     if (global && !x.layout) return entry;  // the reference kernel reads each plane once, along memory
-    if (!global && window_.size() != rank) return entry;
-    if (!are_small(x.dims) || !are_small(window_)) return entry;
-    if (!attribute_fits(strides_, rank) || !attribute_fits(dilations_, rank) || !attribute_fits(pads_, 2 * rank))
-      return entry;
-    dnnl::memory::dims window, strides, dilations, before, after;
+    if (std::any_of(x.dims.begin(), x.dims.end(), [](std::int64_t dim) { return dim < 1; })) return entry;
+    const Window w(node_, x.dims, global ? ir::Dims(x.dims.begin() + 2, x.dims.end()) : ir::Dims(), ceil_);
     entry.dims = {x.dims[0], x.dims[1]};
-    for (std::size_t i = 0; i < rank; ++i) {
-      const std::int64_t in = x.dims[2 + i], size = global ? in : window_[i];
-      const std::int64_t stride = i < strides_.size() ? strides_[i] : 1,
-                         dilation = i < dilations_.size() ? dilations_[i] : 1;
-      std::int64_t front = i < pads_.size() ? pads_[i] : 0, back = i + rank < pads_.size() ? pads_[i + rank] : 0;
-      if (size < 1 || stride < 1 || dilation < 1 || in < 1 || front < 0 || back < 0) return entry;
-      const std::int64_t span = (size - 1) * dilation + 1;
-      std::int64_t out = 0;
-      if (auto_pad_ == "SAME_UPPER" || auto_pad_ == "SAME_LOWER") {
-        out = (in + stride - 1) / stride;
-        const std::int64_t total = std::max<std::int64_t>((out - 1) * stride + span - in, 0);
-        front = auto_pad_ == "SAME_UPPER" ? total / 2 : total - total / 2;
-        back = total - front;
-      } else {
-        if (auto_pad_ == "VALID") front = back = 0;
-        const std::int64_t room = in + front + back - span;
-        if (room < 0) return entry;
-        out = room / stride + 1;
-        if (ceil_ && room % stride != 0) {
-          if (out * stride >= in + front) {
-            // That window would begin in the padding at the end: ONNX drops it.
-          } else {
-            if (include_pad_ && kind_ == Kind::average) return entry;  // what it counts is not what oneDNN counts
-            ++out;
-          }
-        }
-      }
-      back = (out - 1) * stride + span - in - front;  // what the windows reach; may be less than the pads
-      if (front >= span || back >= span) return entry;
-      entry.dims.push_back(out);
-      window.push_back(size);
-      strides.push_back(global ? 1 : stride);
-      dilations.push_back(dilation - 1);
-      before.push_back(front);
-      after.push_back(back);
+    entry.dims.insert(entry.dims.end(), w.out.begin(), w.out.end());
+    for (const ir::Dims& sizes : {x.dims, w.kernel, w.strides, w.dilations, w.before, w.after}) {
+      if (!are_small(sizes)) return entry;
     }
-    for (const std::int64_t dim : entry.dims) {
-      if (dim < 1) return entry;
+    const dnnl::memory::dims window(w.kernel), strides(w.strides), before(w.before);
+    dnnl::memory::dims dilations, after;
+    for (std::size_t i = 0; i < rank; ++i) {
+      const std::int64_t span = (w.kernel[i] - 1) * w.dilations[i] + 1;
+      const std::int64_t back = (w.out[i] - 1) * w.strides[i] + span - w.in[i] - w.before[i];  // what the windows reach
+      if (w.out[i] < 1 || w.before[i] >= span || back >= span) return entry;
+      // What a window that hangs over the padding counts is not what oneDNN counts.
+      if (back > w.after[i] && include_pad_ && kind_ == Kind::average) return entry;
+      dilations.push_back(w.dilations[i] - 1);
+      after.push_back(back);
     }
     const bool max = kind_ == Kind::max || kind_ == Kind::global_max;
     if (plan_own(entry, x, {window, strides, dilations, before}, max)) return entry;
@@ -178,10 +146,9 @@ class Pooling final : public Kernel {
     return true;
   }
 
+  const ir::Node& node_;
   Fallback fallback_;
   Kind kind_;
-  std::vector<std::int64_t> window_, strides_, dilations_, pads_;
-  std::string auto_pad_;
   bool ceil_ = false, include_pad_ = false, plans_nothing_ = false;
   ShapeCache<Entry> shapes_;
   std::string name_ = "onednn";

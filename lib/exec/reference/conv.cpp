@@ -197,54 +197,6 @@ void fused_conv(Context& context) {
   });
 }
 
-// The convolution that a ConvTranspose undoes: its input is our output.
-Window transposed_window(const ir::Node& node, const ir::Dims& dims, const ir::Dims& kernel) {
-  const std::size_t rank = kernel.size();
-  const ir::Dims strides = spatial_attribute(node, "strides", rank, 1, 1);
-  const ir::Dims dilations = spatial_attribute(node, "dilations", rank, 1, 1);
-  const ir::Dims extra = spatial_attribute(node, "output_padding", rank, 0, 0);
-  const ir::Dims pads = spatial_attribute(node, "pads", 2 * rank, 0, 0);
-  const std::string auto_pad = node.string_or("auto_pad", "NOTSET");
-  const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
-  if (!same && auto_pad != "VALID" && auto_pad != "NOTSET" && !auto_pad.empty())
-    bad_input("auto_pad is {}", quote(auto_pad));
-  ir::Dims wanted = node.ints_or("output_shape", {});
-  if (wanted.size() == rank + 2) wanted.erase(wanted.begin(), wanted.begin() + 2);  // some files give all dimensions
-  if (!wanted.empty() && wanted.size() != rank)
-    bad_input("output_shape has {} numbers for {} dimensions", wanted.size(), rank);
-  if (node.ints_or("kernel_shape", kernel) != kernel)
-    bad_input("kernel_shape differs from the weight's {}", ir::text(kernel));
-
-  Window w(rank);
-  w.kernel = kernel;
-  w.strides = strides;
-  w.dilations = dilations;
-  w.out.assign(dims.begin() + 2, dims.end());
-  for (std::size_t d = 0; d < rank; ++d) {
-    if (kernel[d] <= 0) bad_input("a kernel of shape {}", ir::text(kernel));
-    const std::int64_t extent = size_sum(size_product(kernel[d] - 1, dilations[d]), 1);
-    const std::int64_t full = size_sum(size_sum(size_product(w.out[d] - 1, strides[d]), extent), extra[d]);
-    if (!wanted.empty() || same) {
-      // A kernel smaller than its stride does not reach all that the operator's text promises; ONNX's inference and ONNX
-      // Runtime leave it at what it reaches.
-      const std::int64_t size =
-          !wanted.empty() ? wanted[d] : std::min(size_product(w.out[d], strides[d]), std::max<std::int64_t>(full, 0));
-      if (size < 0) bad_input("output_shape holds {}", size);
-      const std::int64_t total = std::max<std::int64_t>(0, full - size);
-      w.before.push_back(auto_pad == "SAME_UPPER" ? total / 2 : total - total / 2);
-      w.in.push_back(size);
-    } else {
-      const bool padded = auto_pad != "VALID";
-      w.before.push_back(padded ? pads[d] : 0);
-      const std::int64_t size = full - (padded ? size_sum(pads[d], pads[d + rank]) : 0);
-      if (size < 0) bad_input("pads {} leave less than nothing of the output", ir::text(pads));
-      w.in.push_back(w.out[d] == 0 ? 0 : size);
-    }
-  }
-  w.after.assign(rank, 0);  // not needed to walk over it
-  return w;
-}
-
 // The other way round of gather_patches(): adds a matrix of patches into an image.
 template <typename T>
 void scatter_patches(const Window& w, const T* columns, std::int64_t channels, T* image) {

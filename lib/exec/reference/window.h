@@ -20,6 +20,10 @@ struct Window {
   std::int64_t out_size() const { return product(out); }
 };
 
+// The window of the convolution that a ConvTranspose undoes: its `in` is the result's. `dims` and `kernel` as above. `after` is
+// less than nothing where output_padding adds to the result.
+Window transposed_window(const ir::Node& node, const ir::Dims& dims, const ir::Dims& kernel);
+
 // `rank` numbers of an attribute, all at least `least`; `fallback` each where it is absent.
 ir::Dims spatial_attribute(const ir::Node& node, std::string_view name, std::size_t rank, std::int64_t fallback,
                            std::int64_t least);
