@@ -2,7 +2,7 @@
 //
 // Left alone:
 //  1. a Conv that pads: its zeros would have to be the value that normalizes to zero;
-//  2. training mode; a normalized value that anybody else sees; parameters or weights that are not constant, not finite;
+//  2. training mode; a normalized value that anybody else sees; parameters or weights that are not constant, not finite, huge;
 //  3. groups other than 1; weights of more than 64 MB, which are read here to sum them.
 #include <algorithm>
 #include <cmath>
@@ -49,9 +49,10 @@ Status fuse_batch_normalization_conv(ir::Node& conv, PassContext& context) {
   for (std::size_t c = 0; c < channels; ++c) {
     scale[c] = parameters[0][c] / std::sqrt(parameters[3][c] + epsilon);
     shift[c] = parameters[1][c] - parameters[2][c] * scale[c];
-    if (!std::isfinite(scale[c]) || !std::isfinite(shift[c]))
-      return rewriter.decline(conv, "parameters are not finite");
+    if (!std::isfinite(scale[c]) || !is_moderate(weight->type(), shift[c]))
+      return rewriter.decline(conv, "parameters are not finite, or huge");
   }
+  if (!is_moderate(*weight, scale)) return rewriter.decline(conv, "weights would be huge");
   std::vector<double> moved = bias ? bias->to_doubles() : std::vector<double>(outputs, 0.0);
   const std::vector<double> values = weight->to_doubles();
   if (moved.size() != outputs || values.empty()) return rewriter.decline(conv, "bias doesn't fit the channels");

@@ -65,8 +65,10 @@ Match<Bindings> match(const ir::Node& norm, std::int64_t opset) {
   for (std::size_t c = 0; c < channels; ++c) {
     found.scale[c] = gamma[c] / std::sqrt(variance[c] + epsilon);
     found.shift[c] = (old_bias[c] - mean[c]) * found.scale[c] + beta[c];
-    if (!std::isfinite(found.scale[c]) || !std::isfinite(found.shift[c])) return no("parameters are not finite");
+    if (!std::isfinite(found.scale[c]) || !is_moderate(weight->type(), found.shift[c]))
+      return no("parameters are not finite, or huge");
   }
+  if (!is_moderate(*weight, found.scale)) return no("weights would be huge");
   return found;
 }
 

@@ -40,6 +40,7 @@ Match<Bindings> match(const ir::Node& mul) {
     if (mul.is("Div")) factor = 1.0 / factor;
     if (!std::isfinite(factor)) return no("factor is not finite");
   }
+  if (!is_moderate(*weight, *factors) || (bias && !is_moderate(*bias, *factors))) return no("weights would be huge");
   return Bindings{conv, weight, bias, axis, std::move(*factors)};
 }
 

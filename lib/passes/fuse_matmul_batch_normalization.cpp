@@ -2,7 +2,7 @@
 // the weights: one factor and one summand per column.
 //
 // Left alone: training mode; products that anybody else sees; Gemm with alpha or beta other than 1; results that are no
-// matrices; parameters or weights that are not constant, or not finite.
+// matrices; parameters or weights that are not constant, not finite, or huge.
 #include <cmath>
 
 #include "hone/rewrite/match.h"
@@ -52,9 +52,10 @@ Status fuse_matmul_batch_normalization(ir::Node& norm, PassContext& context) {
   for (std::size_t c = 0; c < shift.size(); ++c) {
     scale[c] = parameters[0][c] / std::sqrt(parameters[3][c] + epsilon);
     shift[c] = (shift[c] - parameters[2][c]) * scale[c] + parameters[1][c];
-    if (!std::isfinite(scale[c]) || !std::isfinite(shift[c]))
-      return rewriter.decline(norm, "parameters are not finite");
+    if (!std::isfinite(scale[c]) || !is_moderate(weight->type(), shift[c]))
+      return rewriter.decline(norm, "parameters are not finite, or huge");
   }
+  if (!is_moderate(*weight, scale)) return rewriter.decline(norm, "weights would be huge");
   ir::Value& scaled = rewriter.constant(norm, scale_along(*weight, axis, scale), gemm->input(1)->name());
   ir::Value& moved = rewriter.constant(norm, from_doubles(weight->type(), {columns}, shift), norm.input(2)->name());
   rewrite::Attributes attributes;

@@ -4,14 +4,13 @@
 // Left alone: other permutations; transposed values that anybody else sees; factors that are not one number, or that keep the
 // product with a constant of huge numbers from an overflow; vectors; types other than float32; a product that is followed by
 // a sum and makes a Gemm.
-#include <algorithm>
 #include <cmath>
-#include <span>
 
 #include "hone/rewrite/match.h"
 #include "passes/microsoft.h"
 #include "passes/rules.h"
 #include "passes/values.h"
+#include "passes/weights.h"
 
 namespace hone::passes {
 namespace {
@@ -49,14 +48,9 @@ Scaled scaled(const ir::Node* node) {
   return {};
 }
 
-// Whether products with it may pass the largest float where those with a small multiple of it do not.
 bool is_huge(const ir::Value* value) {
   const ir::Tensor* constant = ir::constant(value);
-  if (!constant || constant->type() != ir::ElementType::float32) return false;
-  const ir::Tensor loaded = constant->loaded();
-  const std::span<const float> numbers = loaded.data<float>();
-  return std::any_of(numbers.begin(), numbers.end(),
-                     [](float each) { return std::isfinite(each) && std::abs(each) > 1e30F; });
+  return constant && !is_moderate(*constant, {1});
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 // Rounding differs as it does between any two orders of multiplication.
 //
 // Left alone:
-//  1. values in between that anybody else sees; weights or factors that are not constant, or not finite;
+//  1. values in between that anybody else sees; weights or factors that are not constant, not finite, or huge;
 //  2. weights that another node uses too: there would be two of them;
 //  3. a factor that would enlarge the product; Gemm with alpha or beta other than 1 or transposed weights; constant / x;
 //  4. a bias that does not lie along the columns;
@@ -91,6 +91,7 @@ Status scale_result(ir::Node& mul, ir::Value* data, const ir::Tensor& constant, 
     if (divide) factor = 1 / factor;
     if (!std::isfinite(factor) || factor == 0) return rewriter.decline(mul, "factor is zero or not finite");
   }
+  if (!is_moderate(weight, *factors)) return rewriter.decline(mul, "weights would be huge");
   ir::Node* holder = found->add ? found->add : found->product;
   ir::Value* bias =
       found->bias < holder->input_count() && (found->add || holder->is("Gemm")) ? holder->input(found->bias) : nullptr;
@@ -101,6 +102,7 @@ Status scale_result(ir::Node& mul, ir::Value* data, const ir::Tensor& constant, 
     shifted = per_channel(tensor, rank, rank - 1, columns);
     if (!shifted) return rewriter.decline(mul, "bias is not one per column");
     for (std::size_t i = 0; i < shifted->size(); ++i) (*shifted)[i] *= (*factors)[i];
+    if (!is_moderate(tensor, *factors)) return rewriter.decline(mul, "a bias would be huge");
   }
   if (bias) {
     rewriter.set_input(*holder, found->bias,
@@ -132,7 +134,7 @@ Status fuse_scale(ir::Node& mul, PassContext& context) {
     if (!weight || &product.graph() != &mul.graph()) break;
     const double number = constant->to_doubles()[0];
     const double factor = divide ? 1 / number : number;
-    if (!std::isfinite(factor) || factor == 0) break;
+    if (!std::isfinite(factor) || factor == 0 || !is_moderate(*weight, {factor})) break;
     ir::Value& scaled = rewriter.constant(
         product, scale_along(*weight, 0, std::vector<double>(static_cast<std::size_t>(weight->dims()[0]), factor)),
         product.input(1)->name());

@@ -1,6 +1,7 @@
 #include "passes/weights.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "hone/support/error.h"
@@ -155,6 +156,29 @@ ir::Tensor made(ir::ElementType type, ir::Dims dims, const std::shared_ptr<const
 bool is_scalable(ElementType type) {
   return type == ElementType::float32 || type == ElementType::float64 || type == ElementType::float16 ||
          type == ElementType::bfloat16;
+}
+
+bool is_moderate(ElementType type, double number) {
+  const double most = type == ElementType::float16 ? 4094 : type == ElementType::float64 ? 1e290 : 1e30;
+  return std::abs(number) <= most;
+}
+
+bool is_moderate(const ir::Tensor& tensor, const std::vector<double>& factors) {
+  double factor = 0;
+  for (const double each : factors) factor = std::max(factor, std::abs(each));
+  const std::uint64_t width = ir::bit_width(tensor.type()) / 8, all = tensor.byte_size();
+  std::vector<std::byte> window;
+  for (std::uint64_t offset = 0; offset < all; offset += window.size()) {
+    window.resize(std::min(all - offset, kWindow));
+    tensor.read(offset, window);
+    double largest = 0;
+    for (std::uint64_t i = 0; i < window.size(); i += width) {
+      const double size = std::abs(load(tensor.type(), window.data() + i));
+      if (std::isfinite(size)) largest = std::max(largest, size);
+    }
+    if (!is_moderate(tensor.type(), largest * factor)) return false;
+  }
+  return true;
 }
 
 ir::Tensor scale_along(const ir::Tensor& tensor, std::size_t axis, std::vector<double> factors) {

@@ -16,6 +16,12 @@ ir::Tensor scale_along(const ir::Tensor& tensor, std::size_t axis, std::vector<d
 // True for the element types scale_along takes.
 bool is_scalable(ir::ElementType type);
 
+// Whether a number is so far from the largest of its type that no order of sums and products with it passes that one. What is
+// made of constants has to be, or a product that was small enough with the factors apart is not with them together.
+bool is_moderate(ir::ElementType type, double number);
+// Whether the tensor times the largest of `factors` is; infinities and NaN stay what they are. Reads the tensor.
+bool is_moderate(const ir::Tensor& tensor, const std::vector<double>& factors);
+
 // Matrices of one type and as many rows, as one: [rows, sum of columns].
 ir::Tensor side_by_side(std::vector<ir::Tensor> matrices);
 
