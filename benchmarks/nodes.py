@@ -47,6 +47,14 @@ def nodes(path):
     return sum(operators(path).values())
 
 
+def count_of(path, original):
+    """The nodes, as text with a star where some are of domains that the original does not use."""
+    found = operators(path)
+    domains = {name.rpartition(".")[0] for name in found} - {name.rpartition(".")[0] for name in operators(original)}
+    total = sum(found.values())
+    return f"{total}*" if domains - {"", "ai.onnx.ml"} else total
+
+
 def run(command, timeout):
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
@@ -169,13 +177,13 @@ def main():
                 if ok and data and peers.get(peer) is None:
                     found = compare(model, theirs, data)
                     ok = isinstance(found, float) and found <= 1e-3
-                peers[peer] = nodes(theirs) if ok else None
+                peers[peer] = count_of(theirs, model) if ok else None
                 if ok:
                     results[peer] = theirs
             if arguments.time and data and ours is not None:
                 times[name] = race(results, data, arguments.time)
         counts = [peers.get(peer) for peer in PEERS]
-        best = min((count for count in counts if count is not None), default=None)
+        best = min((count for count in counts if isinstance(count, int)), default=None)
         if ours is None or (best is not None and ours > best):
             worse += 1
             note = "**more** " + note

@@ -1,8 +1,9 @@
 // eliminate-concat: a Concat of one value goes, and so does one that puts the pieces of a Split together again; one that only
-// another Concat along the same axis reads goes into that.
+// Concats along the same axis read goes into these.
 //
-// Left alone: pieces in another order, of another axis, or not all of them; operands of other shapes; Concats that others
-// read too, which would copy their operands twice.
+// Left alone: pieces in another order, of another axis, or not all of them; operands of other shapes; Concats that other
+// nodes read too, which would stay.
+#include <algorithm>
 #include <optional>
 
 #include "hone/rewrite/match.h"
@@ -13,6 +14,8 @@ namespace {
 
 // A chain of Concats is merged one by one: more operands than this would make that cost the square of its length.
 constexpr std::size_t kMostOperands = 256;
+// Where a Concat goes into several places: Concats of themselves would double their operands at each step.
+constexpr std::size_t kMostRepeated = 16;
 
 std::optional<std::int64_t> axis_of(const ir::Node& concat) {
   const ir::Value* value = concat.output(0);
@@ -21,13 +24,17 @@ std::optional<std::int64_t> axis_of(const ir::Node& concat) {
   return axis < 0 ? axis + static_cast<std::int64_t>(value->shape()->size()) : axis;
 }
 
-// Whether `value` is a Concat that may go into `outer`.
-ir::Node* inner_concat(const ir::Node& outer, const ir::Value* value) {
-  ir::Node* inner = rewrite::sole_producer(value, "Concat");
-  if (!inner || &inner->graph() != &outer.graph() || inner->input_count() + outer.input_count() > kMostOperands)
-    return nullptr;
-  const auto axis = axis_of(outer);
-  return axis && axis_of(*inner) == axis ? inner : nullptr;
+// The Concat that `value` is, if it may go into all that read it.
+const ir::Node* inner_concat(const ir::Value* value) {
+  const ir::Node* inner = rewrite::producer(value, "Concat");
+  if (!inner || value->is_graph_output()) return nullptr;
+  const auto axis = axis_of(*inner);
+  const std::size_t most = value->only_use() ? kMostOperands : kMostRepeated;
+  const auto takes = [&](const ir::Use& use) {
+    return use.node->is("Concat") && &use.node->graph() == &inner->graph() && axis_of(*use.node) == axis &&
+           inner->input_count() + use.node->input_count() <= most;
+  };
+  return axis && std::all_of(value->uses().begin(), value->uses().end(), takes) ? inner : nullptr;
 }
 
 }  // namespace
@@ -36,7 +43,7 @@ Status eliminate_concat(ir::Node& concat, PassContext& context) {
   rewrite::Rewriter& rewriter = context.rewriter;
   if (concat.input_count() == 1 && concat.input(0)) return rewriter.replace(concat, *concat.input(0));
   for (std::size_t i = 0; i < concat.input_count(); ++i) {
-    const ir::Node* inner = inner_concat(concat, concat.input(i));
+    const ir::Node* inner = inner_concat(concat.input(i));
     if (!inner) continue;
     std::vector<ir::Value*> operands;
     for (std::size_t k = 0; k < concat.input_count(); ++k) {

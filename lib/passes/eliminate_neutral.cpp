@@ -16,7 +16,8 @@ Status eliminate_neutral(ir::Node& node, PassContext& context) {
     const ir::Value* operand = node.input(i);
     ir::Value* other = node.input(1 - i);
     if (!operand || !other || !is_splat(operand, adds ? 0 : 1)) continue;
-    if (!same_shape(other, node.output(0))) return rewriter.decline(node, "operand enlarges the other");
+    const bool one_number = operand->shape() && operand->shape()->empty();
+    if (!one_number && !same_shape(other, node.output(0))) return rewriter.decline(node, "operand enlarges the other");
     return rewriter.replace(node, *other);
   }
   return rewriter.decline(node, "no operand is neutral");

@@ -1,6 +1,7 @@
-// fold-constants: a node whose inputs are all constant becomes its result; so does a small integer result whose elements
-// shape arithmetic knows, even where its inputs are not constant (Shape of a value with a static shape).
-// Kernels are the reference ones of this process: the same bytes on every machine and thread count.
+// fold-constants: a node whose inputs are all constant becomes its result; so does one whose inputs are computed from
+// constants alone by a few nodes that are too large to fold by themselves (a table of positions that a small network made); and
+// a small integer result whose elements shape arithmetic knows, even where its inputs are not constant (Shape of a value with
+// a static shape). Kernels are the reference ones of this process: the same bytes on every machine and thread count.
 //
 // Left alone:
 //  1. results larger than fold_limit that would make the file grow (ConstantOfShape [1024,1024]);
@@ -9,6 +10,7 @@
 //  4. operators without a kernel, and nodes that fail: the model keeps its run-time error.
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 
 #include "hone/exec/evaluate.h"
 #include "hone/support/error.h"
@@ -30,9 +32,10 @@ constexpr std::array<std::string_view, 12> kNeverFolded = {"Constant",
                                                            "If",
                                                            "Loop"};
 
-// Larger inputs are not read for folding what is no smaller: a transposed or cast 400 MB weight stays a node until a
-// pass defers it.
-constexpr std::uint64_t kInputLimit = 64u << 20;
+// Of constants and of what is made of them on the way. Larger ones are not read for folding what is no smaller: a transposed or
+// cast 400 MB weight stays a node until a pass defers it.
+constexpr std::uint64_t kMostBytes = 64u << 20;
+constexpr int kMostNodes = 8;
 
 // The result from what is known of its elements, for integer tensors.
 std::optional<ir::Tensor> from_elements(const ir::Value& value, const shapes::Inference& shapes) {
@@ -66,52 +69,104 @@ bool only_output_in_use(const ir::Node& node) {
   return node.output(0) != nullptr;
 }
 
-}  // namespace
+bool is_folded(const ir::Node& node) {
+  return std::find(kNeverFolded.begin(), kNeverFolded.end(), node.op_type()) == kNeverFolded.end() &&
+         node.output_count() > 0 && !node.has_subgraphs();
+}
 
-Status fold_constants(ir::Node& node, PassContext& context) {
-  rewrite::Rewriter& rewriter = context.rewriter;
-  if (std::find(kNeverFolded.begin(), kNeverFolded.end(), node.op_type()) != kNeverFolded.end()) {
-    return rewriter.decline(node, "operator is never folded");
+bool has_parameters(const ir::Node& node) {
+  return std::any_of(node.attributes().begin(), node.attributes().end(),
+                     [](const ir::Attribute& attribute) { return !attribute.reference.empty(); });
+}
+
+// Whether all inputs are constants or come from `unfolded` nodes.
+bool has_constant_inputs(const ir::Node& node, const std::unordered_set<const ir::Node*>& unfolded) {
+  for (std::size_t i = 0; i < node.input_count(); ++i) {
+    const ir::Value* value = node.input(i);
+    if (!value || ir::constant(value)) continue;
+    if (unfolded.empty() || !unfolded.contains(value->producer())) return false;
   }
-  if (node.output_count() == 0 || node.has_subgraphs()) return rewriter.decline(node, "has subgraphs or no output");
-  if (only_output_in_use(node)) {
-    if (auto known = from_elements(*node.output(0), rewriter.shapes())) return rewriter.fold(node, {std::move(*known)});
+  return true;
+}
+
+// The constants that a result is computed from.
+struct Sources {
+  int nodes = 0;
+  std::uint64_t bytes = 0, texts = 0;
+  std::uint64_t freed = 0;  // of `bytes`, if the last node goes
+
+  // False where these are no constants, or too much.
+  bool add(const ir::Node& node, bool last = true) {
+    if (!is_folded(node) || has_parameters(node) || ++nodes > kMostNodes) return false;
+    for (std::size_t i = 0; i < node.input_count(); ++i) {
+      const ir::Value* value = node.input(i);
+      if (!value) continue;
+      if (const ir::Tensor* tensor = ir::constant(value)) {
+        bytes += tensor->byte_size();
+        texts += text_size(*tensor);
+        if (last && value->only_use()) freed += tensor->byte_size();
+      } else if (!value->producer() || !add(*value->producer(), false)) {
+        return false;
+      }
+    }
+    return bytes <= kMostBytes;
   }
+};
+
+std::vector<ir::Datum> evaluate(const ir::Node& node, const ir::Model& model, std::uint64_t limit) {
   std::vector<std::optional<ir::Datum>> inputs;
-  std::uint64_t input_bytes = 0, text_bytes = 0, freed = 0;
   for (std::size_t i = 0; i < node.input_count(); ++i) {
     const ir::Value* value = node.input(i);
     if (!value) {
       inputs.emplace_back();
-      continue;
+    } else if (const ir::Tensor* tensor = ir::constant(value)) {
+      inputs.emplace_back(tensor->loaded());
+    } else {
+      inputs.emplace_back(evaluate(*value->producer(), model, kMostBytes).at(value->output_index()));
     }
-    const ir::Tensor* tensor = ir::constant(value);
-    if (!tensor) return rewriter.decline(node, "inputs are not all constant");
-    input_bytes += tensor->byte_size();
-    text_bytes += text_size(*tensor);
-    if (value->only_use()) freed += tensor->byte_size();
-    inputs.emplace_back(*tensor);
   }
-  for (const ir::Attribute& attribute : node.attributes()) {
-    if (!attribute.reference.empty()) return rewriter.decline(node, "an attribute is a function's parameter");
-  }
-  // The limit on results counts elements; what is made of long strings is longer still.
-  if (text_bytes > context.options.fold_limit) return rewriter.decline(node, "texts are long");
-  if (input_bytes > kInputLimit) return rewriter.decline(node, "inputs are large");
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i]) inputs[i] = ir::Datum(inputs[i]->tensor()->loaded());
-  }
-
   exec::EvaluateOptions options;
-  options.max_output_bytes = std::max(context.options.fold_limit, freed);
+  options.max_output_bytes = limit;
+  return exec::evaluate(node, model, inputs, options);
+}
+
+// Whether what `node` gives may be small enough to keep.
+bool may_be_small(const ir::Node& node, std::uint64_t limit) {
+  for (std::size_t i = 0; i < node.output_count(); ++i) {
+    const ir::Value* output = node.output(i);
+    const auto count = output && output->shape() ? ir::element_count(*output->shape()).number() : std::nullopt;
+    if (!count || *count < 0) continue;
+    const auto bytes = ir::byte_size(output->element_type(), static_cast<std::uint64_t>(*count));
+    if (!bytes || *bytes > limit) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Status fold_constants(ir::Node& node, PassContext& context) {
+  rewrite::Rewriter& rewriter = context.rewriter;
+  if (!is_folded(node)) return rewriter.decline(node, "operator is never folded");
+  if (only_output_in_use(node)) {
+    if (auto known = from_elements(*node.output(0), rewriter.shapes())) return rewriter.fold(node, {std::move(*known)});
+  }
+  if (!has_constant_inputs(node, context.unfolded)) return rewriter.decline(node, "inputs are not all constant");
+  if (has_parameters(node)) return rewriter.decline(node, "an attribute is a function's parameter");
+  Sources sources;
+  if (!sources.add(node)) return rewriter.decline(node, "inputs are large, or not constant after all");
+  // The limit on results counts elements; what is made of long strings is longer still.
+  if (sources.texts > context.options.fold_limit) return rewriter.decline(node, "texts are long");
+  const std::uint64_t limit = std::max(context.options.fold_limit, sources.freed);
   std::vector<ir::Datum> outputs;
   try {
-    outputs = exec::evaluate(node, rewriter.model(), inputs, options);
+    if (!may_be_small(node, limit)) fail(ErrorKind::resource_limit, "more than {} bytes", limit);
+    outputs = evaluate(node, rewriter.model(), limit);
   } catch (const Error& error) {
     switch (error.kind()) {
       case ErrorKind::unsupported:
         return rewriter.decline(node, "no kernel");
       case ErrorKind::resource_limit:
+        context.unfolded.insert(&node);
         return rewriter.decline(node, "result is larger than the folding limit");
       case ErrorKind::bad_input:
         return rewriter.decline(node, "fails when it is run");

@@ -26,6 +26,7 @@ Status fuse_scale(ir::Node& node, PassContext& context);
 Status inline_if(ir::Node& node, PassContext& context);
 Status inline_loop(ir::Node& node, PassContext& context);
 Status eliminate_slice(ir::Node& node, PassContext& context);
+Status eliminate_split(ir::Node& node, PassContext& context);
 Status fuse_split(ir::Node& node, PassContext& context);
 Status eliminate_expand(ir::Node& node, PassContext& context);
 Status eliminate_where(ir::Node& node, PassContext& context);

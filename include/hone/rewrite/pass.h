@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "hone/rewrite/rewriter.h"
@@ -26,6 +27,8 @@ struct PassOptions {
 struct PassContext {
   Rewriter& rewriter;
   const PassOptions& options;
+  // Of fold-constants: nodes computed from constants alone, with results too large to keep. Some may be gone.
+  std::unordered_set<const ir::Node*> unfolded{};
 };
 
 using Rule = Status (*)(ir::Node& node, PassContext& context);
