@@ -313,22 +313,9 @@ HONE_AVX2 void multiply_panel(const std::uint8_t* const* rows, const std::int64_
 
 void multiply_rows(const std::uint8_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
                    const BytePanels::Panel& panel, std::int32_t* sums) {
-  for (; count >= tile_rows; count -= tile_rows, rows += tile_rows, sums += tile_rows * panel_columns)
-    multiply_panel<tile_rows>(rows, offsets.data(), panel, sums);
-  switch (count) {
-    case 1:
-      return multiply_panel<1>(rows, offsets.data(), panel, sums);
-    case 2:
-      return multiply_panel<2>(rows, offsets.data(), panel, sums);
-    case 3:
-      return multiply_panel<3>(rows, offsets.data(), panel, sums);
-    case 4:
-      return multiply_panel<4>(rows, offsets.data(), panel, sums);
-    case 5:
-      return multiply_panel<5>(rows, offsets.data(), panel, sums);
-    default:
-      return;
-  }
+  for_each_tile(count, [&]<int Rows>(std::int64_t first) {
+    multiply_panel<Rows>(rows + first, offsets.data(), panel, sums + first * panel_columns);
+  });
 }
 
 }  // namespace hone::exec::onednn

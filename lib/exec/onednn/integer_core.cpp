@@ -231,23 +231,9 @@ void IntegerPanels::fill_rows(const std::byte* matrix, ir::ElementType type, con
 
 void multiply_rows(const std::int16_t* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
                    const IntegerPanels::Panel& panel, std::int32_t* sums) {
-  const std::int16_t* weights = panel.weights.data();
-  for (; count >= tile_rows; count -= tile_rows, rows += tile_rows, sums += tile_rows * panel_columns)
-    multiply<tile_rows>(rows, offsets, panel.pairs, weights, sums);
-  switch (count) {
-    case 1:
-      return multiply<1>(rows, offsets, panel.pairs, weights, sums);
-    case 2:
-      return multiply<2>(rows, offsets, panel.pairs, weights, sums);
-    case 3:
-      return multiply<3>(rows, offsets, panel.pairs, weights, sums);
-    case 4:
-      return multiply<4>(rows, offsets, panel.pairs, weights, sums);
-    case 5:
-      return multiply<5>(rows, offsets, panel.pairs, weights, sums);
-    default:
-      return;
-  }
+  for_each_tile(count, [&]<int Rows>(std::int64_t first) {
+    multiply<Rows>(rows + first, offsets, panel.pairs, panel.weights.data(), sums + first * panel_columns);
+  });
 }
 
 HONE_AVX2 void to_bytes(const std::byte* from, ir::ElementType type, std::int64_t count, std::uint8_t* to) {

@@ -11,4 +11,25 @@ inline constexpr std::int64_t tiles_at_once = 8, rows_at_once = tiles_at_once * 
 
 inline std::int64_t panel_count(std::int64_t columns) { return (columns + panel_columns - 1) / panel_columns; }
 
+// Calls f.template operator()<Rows>(first) for tiles of 6 rows and for what is left.
+template <typename F>
+void for_each_tile(std::int64_t rows, F&& f) {
+  std::int64_t first = 0;
+  for (; first + tile_rows <= rows; first += tile_rows) f.template operator()<tile_rows>(first);
+  switch (rows - first) {
+    case 5:
+      return f.template operator()<5>(first);
+    case 4:
+      return f.template operator()<4>(first);
+    case 3:
+      return f.template operator()<3>(first);
+    case 2:
+      return f.template operator()<2>(first);
+    case 1:
+      return f.template operator()<1>(first);
+    default:
+      return;
+  }
+}
+
 }  // namespace hone::exec::onednn
