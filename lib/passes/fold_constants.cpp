@@ -15,6 +15,7 @@
 #include "hone/exec/evaluate.h"
 #include "hone/support/error.h"
 #include "passes/rules.h"
+#include "passes/values.h"
 
 namespace hone::passes {
 namespace {
@@ -32,10 +33,13 @@ constexpr std::array<std::string_view, 12> kNeverFolded = {"Constant",
                                                            "If",
                                                            "Loop"};
 
-// Of constants and of what is made of them on the way. Larger ones are not read for folding what is no smaller: a transposed or
+// Of constants. Larger ones are not read for folding what is no smaller: a transposed or
 // cast 400 MB weight stays a node until a pass defers it.
 constexpr std::uint64_t kMostBytes = 64u << 20;
+// Of what is computed again for each result that it leads to: nodes, bytes of a result between, operations in all.
 constexpr int kMostNodes = 8;
+constexpr std::uint64_t kMostBetween = 4u << 20;
+constexpr double kMostWork = 2e9;
 
 // The result from what is known of its elements, for integer tensors.
 std::optional<ir::Tensor> from_elements(const ir::Value& value, const shapes::Inference& shapes) {
@@ -89,15 +93,49 @@ bool has_constant_inputs(const ir::Node& node, const std::unordered_set<const ir
   return true;
 }
 
+std::optional<std::int64_t> known_count(const ir::Value* value) {
+  const auto count = value && value->shape() ? ir::element_count(*value->shape()).number() : std::nullopt;
+  return count && *count >= 0 ? count : std::nullopt;
+}
+
+// Whether what `node` gives may be small enough.
+bool may_be_small(const ir::Node& node, std::uint64_t limit) {
+  for (std::size_t i = 0; i < node.output_count(); ++i) {
+    const auto count = known_count(node.output(i));
+    if (!count) continue;
+    const auto bytes = ir::byte_size(node.output(i)->element_type(), static_cast<std::uint64_t>(*count));
+    if (!bytes || *bytes > limit) return false;
+  }
+  return true;
+}
+
+// Operations of a node between constants and a result, of the few that tables are made by; nullopt for others.
+std::optional<double> work_of(const ir::Node& node) {
+  const auto count = node.output_count() == 1 ? known_count(node.output(0)) : std::nullopt;
+  if (!count || !node.domain().empty()) return std::nullopt;
+  const auto results = static_cast<double>(*count);
+  if (node.is("MatMul") || node.is("Gemm")) {
+    const ir::Value* left = node.input(0);
+    if (!left || !left->shape() || left->shape()->empty()) return std::nullopt;
+    const auto depth = node.int_or("transA", 0) != 0 ? left->shape()->front().number() : left->shape()->back().number();
+    return depth ? std::optional(results * static_cast<double>(*depth)) : std::nullopt;
+  }
+  const bool simple = is_elementwise(node) || moves_elements(node) || node.is("ConstantOfShape") || node.is("Concat") ||
+                      node.op_type().starts_with("Reduce");
+  return simple ? std::optional(results) : std::nullopt;
+}
+
 // The constants that a result is computed from.
 struct Sources {
   int nodes = 0;
   std::uint64_t bytes = 0, texts = 0;
   std::uint64_t freed = 0;  // of `bytes`, if the last node goes
+  double work = 0;          // of all nodes, where there is more than one
 
   // False where these are no constants, or too much.
   bool add(const ir::Node& node, bool last = true) {
     if (!is_folded(node) || has_parameters(node) || ++nodes > kMostNodes) return false;
+    bool computed = false;
     for (std::size_t i = 0; i < node.input_count(); ++i) {
       const ir::Value* value = node.input(i);
       if (!value) continue;
@@ -105,9 +143,17 @@ struct Sources {
         bytes += tensor->byte_size();
         texts += text_size(*tensor);
         if (last && value->only_use()) freed += tensor->byte_size();
-      } else if (!value->producer() || !add(*value->producer(), false)) {
+      } else if (!value->producer() || !may_be_small(*value->producer(), kMostBetween) ||
+                 !add(*value->producer(), false)) {
         return false;
+      } else {
+        computed = true;
       }
+    }
+    if (!last || computed) {
+      const auto own = work_of(node);
+      if (!own) return false;
+      work += *own;
     }
     return bytes <= kMostBytes;
   }
@@ -122,24 +168,12 @@ std::vector<ir::Datum> evaluate(const ir::Node& node, const ir::Model& model, st
     } else if (const ir::Tensor* tensor = ir::constant(value)) {
       inputs.emplace_back(tensor->loaded());
     } else {
-      inputs.emplace_back(evaluate(*value->producer(), model, kMostBytes).at(value->output_index()));
+      inputs.emplace_back(evaluate(*value->producer(), model, kMostBetween).at(value->output_index()));
     }
   }
   exec::EvaluateOptions options;
   options.max_output_bytes = limit;
   return exec::evaluate(node, model, inputs, options);
-}
-
-// Whether what `node` gives may be small enough to keep.
-bool may_be_small(const ir::Node& node, std::uint64_t limit) {
-  for (std::size_t i = 0; i < node.output_count(); ++i) {
-    const ir::Value* output = node.output(i);
-    const auto count = output && output->shape() ? ir::element_count(*output->shape()).number() : std::nullopt;
-    if (!count || *count < 0) continue;
-    const auto bytes = ir::byte_size(output->element_type(), static_cast<std::uint64_t>(*count));
-    if (!bytes || *bytes > limit) return false;
-  }
-  return true;
 }
 
 }  // namespace
@@ -157,9 +191,15 @@ Status fold_constants(ir::Node& node, PassContext& context) {
   // The limit on results counts elements; what is made of long strings is longer still.
   if (sources.texts > context.options.fold_limit) return rewriter.decline(node, "texts are long");
   const std::uint64_t limit = std::max(context.options.fold_limit, sources.freed);
+  if (!may_be_small(node, limit)) {
+    context.unfolded.insert(&node);
+    return rewriter.decline(node, "result is larger than the folding limit");
+  }
+  if (sources.work > 0 && context.unfolded_work + sources.work > kMostWork)
+    return rewriter.decline(node, "takes too much to compute");
+  context.unfolded_work += sources.work;
   std::vector<ir::Datum> outputs;
   try {
-    if (!may_be_small(node, limit)) fail(ErrorKind::resource_limit, "more than {} bytes", limit);
     outputs = evaluate(node, rewriter.model(), limit);
   } catch (const Error& error) {
     switch (error.kind()) {

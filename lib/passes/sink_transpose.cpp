@@ -8,7 +8,6 @@
 // Left alone: values in between that anybody else sees; operands that would need a Transpose of their own, or are
 // of another rank and not one number.
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "hone/rewrite/match.h"
@@ -18,20 +17,8 @@
 namespace hone::passes {
 namespace {
 
-constexpr std::array<std::string_view, 44> kElementwise = {
-    "Abs",       "Acos",      "Asin", "Atan",     "Cast",     "Ceil",       "Celu",  "Clip",        "Cos",
-    "Cosh",      "Elu",       "Erf",  "Exp",      "Floor",    "Gelu",       "IsNaN", "HardSigmoid", "Log",
-    "HardSwish", "LeakyRelu", "Mish", "Neg",      "Not",      "Reciprocal", "Relu",  "Round",       "Selu",
-    "Sigmoid",   "Sign",      "Sin",  "Softplus", "Softsign", "Sqrt",       "Tanh",  "Add",         "Sub",
-    "Mul",       "Div",       "Pow",  "Max",      "Min",      "And",        "Or",    "Where"};
-
 // Constants up to this many bytes are transposed here and now.
 constexpr std::uint64_t kConstantLimit = 1 << 20;
-
-bool is_elementwise(const ir::Node& node) {
-  if (!node.domain().empty() || node.output_count() != 1) return false;
-  return std::find(kElementwise.begin(), kElementwise.end(), node.op_type()) != kElementwise.end();
-}
 
 bool is_one_number(const ir::Value& value) {
   if (!value.shape()) return false;

@@ -1,13 +1,26 @@
 #include "passes/values.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
+#include <string_view>
 
 namespace hone::passes {
 namespace {
 
 constexpr std::int64_t kLargestSplat = 65536;
+
+constexpr std::array<std::string_view, 44> kElementwise = {
+    "Abs",       "Acos",      "Asin", "Atan",     "Cast",     "Ceil",       "Celu",  "Clip",        "Cos",
+    "Cosh",      "Elu",       "Erf",  "Exp",      "Floor",    "Gelu",       "IsNaN", "HardSigmoid", "Log",
+    "HardSwish", "LeakyRelu", "Mish", "Neg",      "Not",      "Reciprocal", "Relu",  "Round",       "Selu",
+    "Sigmoid",   "Sign",      "Sin",  "Softplus", "Softsign", "Sqrt",       "Tanh",  "Add",         "Sub",
+    "Mul",       "Div",       "Pow",  "Max",      "Min",      "And",        "Or",    "Where"};
+
+constexpr std::array<std::string_view, 11> kMovers = {"Expand",  "Reshape",   "Slice",    "Transpose",
+                                                      "Squeeze", "Unsqueeze", "Identity", "Flatten",
+                                                      "Gather",  "Split",     "Tile"};
 
 std::optional<double> uniform_number(const ir::Tensor& tensor) {
   if (tensor.element_count() < 1 || tensor.element_count() > kLargestSplat) return std::nullopt;
@@ -33,12 +46,7 @@ std::optional<double> splat(const ir::Value* value) {
       const ir::Tensor* fill = node->tensor("value");
       return fill ? uniform_number(*fill) : std::optional(0.0);
     }
-    bool moves = false;
-    for (const char* op : {"Expand", "Reshape", "Slice", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Flatten",
-                           "Gather", "Split", "Tile"}) {
-      moves |= node->is(op);
-    }
-    if (!moves) return std::nullopt;
+    if (!moves_elements(*node)) return std::nullopt;
     value = node->input(0);
   }
   return std::nullopt;
@@ -47,6 +55,15 @@ std::optional<double> splat(const ir::Value* value) {
 bool is_splat(const ir::Value* value, double number, double tolerance) {
   const auto found = splat(value);
   return found && std::abs(*found - number) <= tolerance;
+}
+
+bool is_elementwise(const ir::Node& node) {
+  if (!node.domain().empty() || node.output_count() != 1) return false;
+  return std::find(kElementwise.begin(), kElementwise.end(), node.op_type()) != kElementwise.end();
+}
+
+bool moves_elements(const ir::Node& node) {
+  return node.domain().empty() && std::find(kMovers.begin(), kMovers.end(), node.op_type()) != kMovers.end();
 }
 
 std::optional<Permutation> permutation(const ir::Node& transpose) {

@@ -20,6 +20,11 @@ std::optional<Permutation> permutation(const ir::Node& transpose);
 bool is_identity(const Permutation& perm);
 Permutation inverse(const Permutation& perm);
 
+// An operator of ONNX that computes each element of its one result from the elements at the same place, broadcast.
+bool is_elementwise(const ir::Node& node);
+// Expand, Slice, Transpose and others whose result has elements of their first input, in one result or several.
+bool moves_elements(const ir::Node& node);
+
 // Reshape, Flatten, Squeeze, Unsqueeze: the same elements in the same order.
 bool regroups(const ir::Node& node);
 // A Squeeze that takes whatever dimensions are 1, of unknown ones: each run may give another rank, whatever is declared.

@@ -89,3 +89,12 @@ for ((i = 1; i <= 40; ++i)); do
 done
 node 7 "$doubling }"
 node 7 "$strings }"
+
+# Products that lead to one number each, of a million additions a value: folding gives up before they take long.
+products='<ir_version: 10, opset_import: ["": 21]> g (float[1] x0) => (x400) <int64[2] s = {1000, 1000}> {'
+for ((i = 1; i <= 400; ++i)); do
+  products+=" a$i = ConstantOfShape <value = float[1] {$i}> (s) b$i = MatMul (a$i, a$i)"
+  products+=" c$i = ReduceSum <keepdims = 0> (b$i) x$i = Add (x$((i - 1)), c$i)"
+done
+echo "$products }" >node.onnxtxt
+bounded "$HONE" convert node.onnxtxt -o out.onnx --verify never --quiet || fail "many products: convert ends with $?"

@@ -27,8 +27,10 @@ struct PassOptions {
 struct PassContext {
   Rewriter& rewriter;
   const PassOptions& options;
-  // Of fold-constants: nodes computed from constants alone, with results too large to keep. Some may be gone.
+  // Of fold-constants: nodes computed from constants alone, with results too large to keep (some may be gone), and the
+  // elements computed of these on the way to smaller ones.
   std::unordered_set<const ir::Node*> unfolded{};
+  double unfolded_work = 0;
 };
 
 using Rule = Status (*)(ir::Node& node, PassContext& context);
