@@ -33,8 +33,8 @@ constexpr std::array<std::string_view, 12> kNeverFolded = {"Constant",
                                                            "If",
                                                            "Loop"};
 
-// Of constants. Larger ones are not read for folding what is no smaller: a transposed or
-// cast 400 MB weight stays a node until a pass defers it.
+// Of constants. Larger ones are not read for folding what is no smaller: a transposed or cast 400 MB weight stays a node until
+// a pass defers it.
 constexpr std::uint64_t kMostBytes = 64u << 20;
 // Of what is computed again for each result that it leads to: nodes, bytes of a result between, operations in all.
 constexpr int kMostNodes = 8;
