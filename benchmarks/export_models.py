@@ -114,23 +114,25 @@ def export(name, exporter, folder):
     print(path, flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def export_all(models, export_one, description):
+    """The command line: export_one(name, exporter, folder) for those of `models` that it names. How many failed."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MODELS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(models))
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     os.makedirs(arguments.folder, exist_ok=True)
     failed = 0
-    for name in arguments.names or MODELS:
+    for name in arguments.names or models:
         for exporter in ("torchscript", "dynamo"):
             try:
-                export(name, exporter, arguments.folder)
+                export_one(name, exporter, arguments.folder)
             except Exception as error:  # noqa: BLE001: the exporters raise anything
                 failed += 1
-                print(f"{name}, {exporter}: {str(error).splitlines()[0][:200] if str(error) else type(error)}", flush=True)
-    return 1 if failed else 0
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                print(f"{name}, {exporter}: left out, {reason[:200]}", flush=True)
+    return failed
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(1 if export_all(MODELS, export, __doc__) else 0)

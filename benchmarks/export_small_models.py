@@ -7,15 +7,15 @@ Run with a Python that has torch, torchvision, transformers and onnxscript. NAME
 of inputs, for nodes.py. Sizes are fixed. What an exporter can't follow is reported and left out: a model that is no file tests
 nobody. Those of export_models.py, which have the depth of the real ones, are not among them.
 """
-import argparse
 import os
-import warnings
 
 import numpy as np
 import torch
 import torchvision
 import transformers
 from torch import nn
+
+from export_models import export_all
 
 SMALL = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 128, "vocab_size": 500}
 SEQUENCE = {"d_model": 64, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
@@ -254,21 +254,5 @@ def export(name, exporter, folder):
     print(path, flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MODELS))
-    arguments = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    os.makedirs(arguments.folder, exist_ok=True)
-    for name in arguments.names or MODELS:
-        for exporter in ("torchscript", "dynamo"):
-            try:
-                export(name, exporter, arguments.folder)
-            except Exception as error:  # noqa: BLE001: the exporters raise anything
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                print(f"{name}, {exporter}: left out, {reason[:160]}", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    export_all(MODELS, export, __doc__)
