@@ -125,6 +125,11 @@ std::optional<double> work_of(const ir::Node& node) {
   return simple ? std::optional(results) : std::nullopt;
 }
 
+// Whether `node` may be computed again for each result that it leads to.
+bool may_be_between(const ir::Node& node) {
+  return is_folded(node) && !has_parameters(node) && may_be_small(node, kMostBetween);
+}
+
 // The constants that a result is computed from.
 struct Sources {
   int nodes = 0;
@@ -134,7 +139,7 @@ struct Sources {
 
   // False where these are no constants, or too much.
   bool add(const ir::Node& node, bool last = true) {
-    if (!is_folded(node) || has_parameters(node) || ++nodes > kMostNodes) return false;
+    if (++nodes > kMostNodes) return false;
     bool computed = false;
     for (std::size_t i = 0; i < node.input_count(); ++i) {
       const ir::Value* value = node.input(i);
@@ -143,8 +148,7 @@ struct Sources {
         bytes += tensor->byte_size();
         texts += text_size(*tensor);
         if (last && value->only_use()) freed += tensor->byte_size();
-      } else if (!value->producer() || !may_be_small(*value->producer(), kMostBetween) ||
-                 !add(*value->producer(), false)) {
+      } else if (!value->producer() || !may_be_between(*value->producer()) || !add(*value->producer(), false)) {
         return false;
       } else {
         computed = true;

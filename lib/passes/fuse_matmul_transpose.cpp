@@ -48,6 +48,7 @@ Scaled scaled(const ir::Node* node) {
   return {};
 }
 
+// Whether products with it may pass the largest float where those with a small multiple of it do not.
 bool is_huge(const ir::Value* value) {
   const ir::Tensor* constant = ir::constant(value);
   return constant && !is_moderate(*constant, {1});
