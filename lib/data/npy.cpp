@@ -265,7 +265,8 @@ void NpzWriter::add(std::string_view name, const Tensor& tensor) {
   uLong crc = crc32(0, nullptr, 0);
   put_npy(tensor, [&](std::span<const std::byte> bytes) {
     size += bytes.size();
-    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+    // For no bytes at a null pointer it would start anew.
+    if (!bytes.empty()) crc = crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
   });
   zip_.begin(std::string(name) + std::string(suffix), size, static_cast<std::uint32_t>(crc));
   write_npy(output_, tensor);
