@@ -38,6 +38,7 @@ endif()
 
 include(HoneOperators)
 target_include_directories(hone PRIVATE "${PROJECT_BINARY_DIR}/generated")
+target_include_directories(hone SYSTEM PRIVATE "${HONE_LEPTONICA}")
 
 set(hone_proto_dir "${PROJECT_BINARY_DIR}/proto")
 foreach(proto IN LISTS hone_protos)

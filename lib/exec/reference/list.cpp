@@ -55,6 +55,7 @@ std::span<const std::span<const KernelEntry>> reference_kernels() {
       random_kernels(),
       attention_kernels(),
       text_kernels(),
+      image_kernels(),
       feature_kernels(),
       tree_kernels(),
       linear_model_kernels(),

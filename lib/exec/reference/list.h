@@ -55,6 +55,7 @@ std::span<const KernelEntry> loss_kernels();
 std::span<const KernelEntry> random_kernels();
 std::span<const KernelEntry> attention_kernels();
 std::span<const KernelEntry> text_kernels();
+std::span<const KernelEntry> image_kernels();
 std::span<const KernelEntry> feature_kernels();
 std::span<const KernelEntry> tree_kernels();
 std::span<const KernelEntry> linear_model_kernels();
