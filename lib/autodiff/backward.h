@@ -16,16 +16,16 @@
 #include <utility>
 #include <vector>
 
+#include "hone/ir/attribute_list.h"
 #include "hone/ir/model.h"
-#include "hone/rewrite/rewriter.h"
 
 namespace hone::autodiff {
 
 // The domain of operators that only training uses: their kernels are in lib/exec/reference/gradient_*.cpp.
 inline constexpr std::string_view own_domain = "ai.hone";
 
-using rewrite::attributes;
-using rewrite::Attributes;
+using ir::attributes;
+using ir::Attributes;
 
 class Tape;
 

@@ -143,17 +143,14 @@ Result differentiate(ir::Model& model, std::string_view loss_name, std::span<con
     return result;
   }
   model.set_opset(own_domain, 1);
+  if (loss.element_type() != ir::ElementType::float32 && loss.element_type() != ir::ElementType::float64)
+    unsupported("a loss of element type {}", ir::name(loss.element_type()));
   ir::Tensor one =
       ir::Tensor::allocate(loss.element_type(), loss.shape() ? ir::Dims(loss.shape()->size(), 1) : ir::Dims{});
-  switch (loss.element_type()) {
-    case ir::ElementType::float32:
-      one.mutable_data<float>()[0] = 1;
-      break;
-    case ir::ElementType::float64:
-      one.mutable_data<double>()[0] = 1;
-      break;
-    default:
-      unsupported("a loss of element type {}", ir::name(loss.element_type()));
+  if (loss.element_type() == ir::ElementType::float32) {
+    one.mutable_data<float>()[0] = 1;
+  } else {
+    one.mutable_data<double>()[0] = 1;
   }
   tape.give(loss, tape.constant(std::move(one), std::string(loss_name) + "_gradient"));
   result.obstacles = walk(tape, loss);

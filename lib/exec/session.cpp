@@ -5,6 +5,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "exec/expand_gradients.h"
 #include "exec/fuse.h"
 #include "exec/fuse_attention.h"
 #include "exec/fuse_elementwise.h"
@@ -69,6 +70,7 @@ struct CachedPlan {
 struct Session::State {
   using NamedDatum = ir::NamedDatum;
 
+  std::optional<ir::Model> expanded;  // where the model has Gradient nodes
   const ir::Model& model;
   SessionOptions options;
   std::unique_ptr<Program> program;
@@ -91,7 +93,8 @@ struct Session::State {
   std::uint64_t runs = 0, planned = 0;
   std::vector<ir::Datum> results;
 
-  State(const ir::Model& m, SessionOptions o) : model(m), options(std::move(o)) {
+  State(const ir::Model& m, SessionOptions o)
+      : expanded(expand_gradients(m)), model(expanded ? *expanded : m), options(std::move(o)) {
     const ir::Graph& graph = *model.graph;
     for (const ir::Value* value : graph.inputs()) {
       if (is_variable(value->name())) continue;

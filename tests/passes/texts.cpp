@@ -108,6 +108,19 @@ g (float[1,1] w) => (float[?] y) <bool c = {0}, int64 last = {-1}, int64[1] one 
   }
 }
 
+// What a Gradient names is used, though no edge of the graph says so.
+TEST_CASE("a model with Gradient stays as it is") {
+  ir::Model model = onnx::read_text(R"(<ir_version: 8, opset_import: ["" : 17, "ai.onnx.preview.training" : 1]>
+g (float x) => (float d) {
+  h = Identity (x)
+  y = Mul (h, h)
+  d = ai.onnx.preview.training.Gradient <xs = ["h"], y = "y"> (x)
+})");
+  const std::string before = onnx::to_bytes(model);
+  CHECK(rewrite::run_pipeline(model, passes::pipeline(2)).status == rewrite::Status::unchanged);
+  CHECK((onnx::to_bytes(model) == before));
+}
+
 // An output of a branch may be declared without a type, and a Constant's tensor may have a name; neither shows in ONNX text.
 TEST_CASE("what moves out of branches and Constant nodes leaves its declarations behind") {
   ir::Model model = onnx::read_text(R"(<ir_version: 8, opset_import: ["" : 17]>

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "hone/ir/attribute_list.h"
 #include "hone/ir/model.h"
 #include "hone/shapes/inference.h"
 #include "hone/support/observer.h"
@@ -29,11 +30,8 @@ struct Refusal {
   std::string_view reason;  // a literal
 };
 
-// Attributes of a node to be made: name and payload, in order.
-using Attributes = std::vector<std::pair<std::string, ir::Attribute::Payload>>;
-Attributes attributes();  // none
-template <typename... Rest>
-Attributes attributes(std::string name, ir::Attribute::Payload payload, Rest&&... rest);
+using ir::Attributes;
+using ir::attributes;
 
 class Worklist;
 
@@ -120,17 +118,5 @@ void Rewriter::together(Edit&& edit) {
   waits_ = outer;
   if (!waits_) settle();
 }
-
-template <typename... Rest>
-Attributes attributes(std::string name, ir::Attribute::Payload payload, Rest&&... rest) {
-  Attributes result;
-  result.emplace_back(std::move(name), std::move(payload));
-  if constexpr (sizeof...(rest) > 0) {
-    Attributes more = attributes(std::forward<Rest>(rest)...);
-    for (auto& each : more) result.push_back(std::move(each));
-  }
-  return result;
-}
-inline Attributes attributes() { return {}; }
 
 }  // namespace hone::rewrite

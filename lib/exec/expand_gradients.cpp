@@ -1,0 +1,142 @@
+#include "exec/expand_gradients.h"
+
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "exec/program.h"
+#include "hone/autodiff/gradient.h"
+#include "hone/ir/attribute_list.h"
+#include "hone/support/error.h"
+
+namespace hone::exec {
+namespace {
+
+constexpr std::string_view training_domain = "ai.onnx.preview.training";
+
+std::vector<std::string> names_of(const ir::Node& node, std::string_view attribute) {
+  const ir::Attribute* found = node.attribute(attribute);
+  const auto* names = found ? found->get<std::vector<std::string>>() : nullptr;
+  return names ? *names : std::vector<std::string>();
+}
+
+// Calls f for every value of `graph` that the node uses, itself or in its subgraphs.
+template <typename F>
+void for_each_used(const ir::Node& node, const ir::Graph& graph, const F& f) {
+  const auto use = [&](ir::Value* value) {
+    if (value && &value->graph() == &graph) f(*value);
+  };
+  for (std::size_t i = 0; i < node.input_count(); ++i) use(node.input(i));
+  node.for_each_subgraph([&](const ir::Graph& body) {
+    for (const ir::Node& inner : body.nodes()) for_each_used(inner, graph, f);
+    for (ir::Value* output : body.outputs()) use(output);
+  });
+}
+
+class Expansion {
+ public:
+  Expansion(ir::Model& model, ir::Node& node) : model_(model), graph_(*model.graph), node_(node) {}
+
+  void run() {
+    const std::vector<std::string> xs = names_of(node_, "xs");
+    std::vector<std::string> names = xs;
+    for (std::string& name : names_of(node_, "zs")) names.push_back(std::move(name));
+    if (node_.input_count() != names.size()) {
+      bad_input("{} inputs for the {} values that xs and zs name", node_.input_count(), names.size());
+    }
+    if (node_.output_count() > xs.size()) bad_input("{} outputs for {} values in xs", node_.output_count(), xs.size());
+    ir::Value& result = find(node_.string_or("y", ""));
+
+    std::vector<std::string> sources;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      ir::Value& value = find(names[i]);
+      if (!node_.input(i)) bad_input("no input for {}", quote(names[i]));
+      // One each, so that a value that is given for two names has two derivatives.
+      ir::Node& stand_in = graph_.insert("Identity", {node_.input(i)}, 1, &node_);
+      stand_in.output()->set_type(value.type());
+      if (!copies_.emplace(&value, stand_in.output()).second) bad_input("xs and zs name {} twice", quote(names[i]));
+      if (i < xs.size()) sources.push_back(stand_in.output()->name());
+    }
+    copy_part(result);
+    const auto copy = copies_.find(&result);
+    std::vector<std::string> gradients(xs.size());
+    if (copy != copies_.end()) gradients = autodiff::gradient(model_, copy->second->name(), sources);
+    for (std::size_t i = 0; i < node_.output_count(); ++i) {
+      if (node_.output(i)) give(*node_.output(i), gradients[i], *graph_.find(sources[i]));
+    }
+    graph_.erase(node_);
+    // The derivatives stand at the end of the graph, and what names an input may stand behind what is computed from it.
+    if (!graph_.sort()) fail(ErrorKind::internal, "the gradient made a cycle");
+  }
+
+ private:
+  ir::Value& find(std::string_view name) const {
+    ir::Value* value = graph_.find(name);
+    if (!value) bad_input("it names {}, and no value of the graph is called that", quote(name));
+    return *value;
+  }
+
+  // Copies the nodes between the named values and `result`; what does not depend on the named values is shared.
+  void copy_part(ir::Value& result) {
+    std::unordered_set<const ir::Node*> behind;
+    std::vector<const ir::Node*> open;
+    const auto reach = [&](const ir::Value& value) {
+      const ir::Node* producer = copies_.contains(&value) ? nullptr : value.producer();
+      if (producer && behind.insert(producer).second) open.push_back(producer);
+    };
+    reach(result);
+    while (!open.empty()) {
+      const ir::Node& node = *open.back();
+      open.pop_back();
+      for_each_used(node, graph_, reach);
+    }
+    if (behind.contains(&node_)) bad_input("what it differentiates depends on its own outputs");
+    for (ir::Node& node : graph_.nodes()) {
+      if (!behind.contains(&node)) continue;
+      bool depends = false;
+      for_each_used(node, graph_, [&](const ir::Value& value) { depends = depends || copies_.contains(&value); });
+      if (depends) ir::clone_into(node, graph_, &node_, copies_);
+    }
+  }
+
+  // `output` becomes the gradient: zeros where the result does not depend on `source`.
+  void give(ir::Value& output, const std::string& gradient, ir::Value& source) {
+    ir::Node* maker = nullptr;
+    if (!gradient.empty()) {
+      maker = &graph_.insert("Identity", {graph_.find(gradient)}, 1);
+    } else {
+      ir::Node& shape = graph_.insert("Shape", {&source}, 1);
+      maker = &graph_.insert("ConstantOfShape", {shape.output()}, 1);
+      maker->set_attribute("value", ir::Tensor::zeros(source.element_type(), {1}));
+    }
+    maker->output()->set_type(output.type());
+    graph_.replace_all_uses(output, *maker->output());
+    graph_.exchange_names(output, *maker->output());
+  }
+
+  ir::Model& model_;
+  ir::Graph& graph_;
+  ir::Node& node_;
+  ir::ValueMap copies_;  // of the part: stand-ins for the named values first
+};
+
+}  // namespace
+
+std::optional<ir::Model> expand_gradients(const ir::Model& model) {
+  if (model.opset(training_domain) == 0) return std::nullopt;
+  const auto is_gradient = [](const ir::Node& node) { return node.is(training_domain, "Gradient"); };
+  bool any = false;
+  for (const ir::Node& node : model.graph->nodes()) any = any || is_gradient(node);
+  if (!any) return std::nullopt;
+  ir::Model copy = model.clone();
+  std::vector<ir::Node*> nodes;
+  for (ir::Node& node : copy.graph->nodes()) {
+    if (is_gradient(node)) nodes.push_back(&node);
+  }
+  for (ir::Node* node : nodes) {
+    in_context([&] { return describe(*node); }, [&] { Expansion(copy, *node).run(); });
+  }
+  return copy;
+}
+
+}  // namespace hone::exec
