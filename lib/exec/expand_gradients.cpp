@@ -4,9 +4,10 @@
 #include <unordered_set>
 #include <vector>
 
+#include "exec/inner_uses.h"
 #include "exec/program.h"
+#include "exec/string_list.h"
 #include "hone/autodiff/gradient.h"
-#include "hone/ir/attribute_list.h"
 #include "hone/support/error.h"
 
 namespace hone::exec {
@@ -14,23 +15,21 @@ namespace {
 
 constexpr std::string_view training_domain = "ai.onnx.preview.training";
 
-std::vector<std::string> names_of(const ir::Node& node, std::string_view attribute) {
-  const ir::Attribute* found = node.attribute(attribute);
-  const auto* names = found ? found->get<std::vector<std::string>>() : nullptr;
-  return names ? *names : std::vector<std::string>();
+// Calls f for every value that the node uses, itself or in its subgraphs.
+template <typename F>
+void for_each_used(const ir::Node& node, const F& f) {
+  for (std::size_t i = 0; i < node.input_count(); ++i) {
+    if (node.input(i)) f(*node.input(i));
+  }
+  for_each_inner_use(node, f);
 }
 
-// Calls f for every value of `graph` that the node uses, itself or in its subgraphs.
-template <typename F>
-void for_each_used(const ir::Node& node, const ir::Graph& graph, const F& f) {
-  const auto use = [&](ir::Value* value) {
-    if (value && &value->graph() == &graph) f(*value);
-  };
-  for (std::size_t i = 0; i < node.input_count(); ++i) use(node.input(i));
-  node.for_each_subgraph([&](const ir::Graph& body) {
-    for (const ir::Node& inner : body.nodes()) for_each_used(inner, graph, f);
-    for (ir::Value* output : body.outputs()) use(output);
-  });
+std::vector<ir::Node*> gradients_of(ir::Graph& graph) {
+  std::vector<ir::Node*> nodes;
+  for (ir::Node& node : graph.nodes()) {
+    if (node.is(training_domain, "Gradient")) nodes.push_back(&node);
+  }
+  return nodes;
 }
 
 class Expansion {
@@ -38,9 +37,9 @@ class Expansion {
   Expansion(ir::Model& model, ir::Node& node) : model_(model), graph_(*model.graph), node_(node) {}
 
   void run() {
-    const std::vector<std::string> xs = names_of(node_, "xs");
+    const std::vector<std::string> xs = string_list(node_, "xs");
     std::vector<std::string> names = xs;
-    for (std::string& name : names_of(node_, "zs")) names.push_back(std::move(name));
+    for (std::string& name : string_list(node_, "zs")) names.push_back(std::move(name));
     if (node_.input_count() != names.size()) {
       bad_input("{} inputs for the {} values that xs and zs name", node_.input_count(), names.size());
     }
@@ -81,20 +80,21 @@ class Expansion {
     std::unordered_set<const ir::Node*> behind;
     std::vector<const ir::Node*> open;
     const auto reach = [&](const ir::Value& value) {
-      const ir::Node* producer = copies_.contains(&value) ? nullptr : value.producer();
+      const bool outside = &value.graph() != &graph_ || copies_.contains(&value);
+      const ir::Node* producer = outside ? nullptr : value.producer();
       if (producer && behind.insert(producer).second) open.push_back(producer);
     };
     reach(result);
     while (!open.empty()) {
       const ir::Node& node = *open.back();
       open.pop_back();
-      for_each_used(node, graph_, reach);
+      for_each_used(node, reach);
     }
     if (behind.contains(&node_)) bad_input("what it differentiates depends on its own outputs");
     for (ir::Node& node : graph_.nodes()) {
       if (!behind.contains(&node)) continue;
       bool depends = false;
-      for_each_used(node, graph_, [&](const ir::Value& value) { depends = depends || copies_.contains(&value); });
+      for_each_used(node, [&](const ir::Value& value) { depends = depends || copies_.contains(&value); });
       if (depends) ir::clone_into(node, graph_, &node_, copies_);
     }
   }
@@ -123,17 +123,9 @@ class Expansion {
 }  // namespace
 
 std::optional<ir::Model> expand_gradients(const ir::Model& model) {
-  if (model.opset(training_domain) == 0) return std::nullopt;
-  const auto is_gradient = [](const ir::Node& node) { return node.is(training_domain, "Gradient"); };
-  bool any = false;
-  for (const ir::Node& node : model.graph->nodes()) any = any || is_gradient(node);
-  if (!any) return std::nullopt;
+  if (model.opset(training_domain) == 0 || gradients_of(*model.graph).empty()) return std::nullopt;
   ir::Model copy = model.clone();
-  std::vector<ir::Node*> nodes;
-  for (ir::Node& node : copy.graph->nodes()) {
-    if (is_gradient(node)) nodes.push_back(&node);
-  }
-  for (ir::Node* node : nodes) {
+  for (ir::Node* node : gradients_of(*copy.graph)) {
     in_context([&] { return describe(*node); }, [&] { Expansion(copy, *node).run(); });
   }
   return copy;

@@ -10,6 +10,7 @@
 #include "exec/flops.h"
 #include "exec/function_call.h"
 #include "exec/fuse.h"
+#include "exec/inner_uses.h"
 #include "hone/support/random.h"
 #include "hone/support/threads.h"
 
@@ -23,19 +24,6 @@ std::uint64_t hash_name(std::string_view name) {
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
   return hash;
-}
-
-template <typename F>
-void for_each_use(const ir::Node& node, const F& f) {  // values used by the node's subgraphs, at any depth
-  node.for_each_subgraph([&](const ir::Graph& graph) {
-    for (const ir::Node& inner : graph.nodes()) {
-      for (std::size_t i = 0; i < inner.input_count(); ++i) {
-        if (inner.input(i)) f(*inner.input(i));
-      }
-      for_each_use(inner, f);
-    }
-    for (const ir::Value* output : graph.outputs()) f(*output);
-  });
 }
 
 template <typename T>
@@ -173,7 +161,7 @@ void Program::plan_body(Body& body, const ir::Graph& graph) {
       step.inputs.push_back(slot(node.input(i)));
       if (node.input(i)) use(*node.input(i));
     }
-    for_each_use(node, use);
+    for_each_inner_use(node, use);
     for (std::size_t i = 0; i < node.output_count(); ++i) {
       const ir::Value* output = node.output(i);
       step.outputs.push_back(slot(output));
@@ -202,7 +190,7 @@ void Program::plan_body(Body& body, const ir::Graph& graph) {
   for (std::uint32_t i = 0; i < body.steps.size(); ++i) {
     Step& step = body.steps[i];
     std::unordered_set<const ir::Value*> inside;
-    for_each_use(*step.node, [&](const ir::Value& value) { inside.insert(&value); });
+    for_each_inner_use(*step.node, [&](const ir::Value& value) { inside.insert(&value); });
     for (std::size_t k = 0; k < step.inputs.size(); ++k) {
       const ir::Value* value = step.node->input(k);
       const auto found = value ? last_use.find(value) : last_use.end();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "exec/reference/elements.h"
+#include "exec/string_list.h"
 
 namespace hone::exec {
 
@@ -65,12 +66,6 @@ void post_transform(T* scores, std::size_t count, PostTransform transform) {
     case PostTransform::probit:
       for (std::size_t i = 0; i < count; ++i) scores[i] = probit(scores[i]);
   }
-}
-
-inline std::vector<std::string> string_list(const ir::Node& node, std::string_view name) {
-  const ir::Attribute* attribute = node.attribute(name);
-  const auto* list = attribute ? attribute->get<std::vector<std::string>>() : nullptr;
-  return list ? *list : std::vector<std::string>();
 }
 
 // The labels of a classifier, and its first output.

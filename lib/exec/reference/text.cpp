@@ -10,6 +10,7 @@
 
 #include "exec/reference/broadcast.h"
 #include "exec/reference/list.h"
+#include "exec/string_list.h"
 #include "hone/support/buffer.h"
 #include "hone/support/error.h"
 
@@ -131,12 +132,6 @@ std::string change_case(const std::string& text, bool upper) {
   return result;
 }
 
-std::vector<std::string> strings_attribute(const ir::Node& node, std::string_view name) {
-  const ir::Attribute* attribute = node.attribute(name);
-  const auto* list = attribute ? attribute->get<std::vector<std::string>>() : nullptr;
-  return list ? *list : std::vector<std::string>();
-}
-
 void string_normalizer(Context& context) {
   const Array& in = context.input(0);
   require_type(in, ir::ElementType::string, "the input");
@@ -145,7 +140,7 @@ void string_normalizer(Context& context) {
   if (action != "NONE" && action != "LOWER" && action != "UPPER") bad_input("case_change_action is {}", quote(action));
   const bool exact = flag(context.node(), "is_case_sensitive", false);
   std::set<std::string> stops;
-  for (const std::string& word : strings_attribute(context.node(), "stopwords")) {
+  for (const std::string& word : string_list(context.node(), "stopwords")) {
     stops.insert(exact ? word : change_case(word, false));
   }
   std::vector<std::string> kept;
@@ -173,7 +168,7 @@ void regex_full_match(Context& context) {
 class Pool {
  public:
   explicit Pool(const ir::Node& node) {
-    for (const std::string& word : strings_attribute(node, "pool_strings")) words_.push_back(number(word));
+    for (const std::string& word : string_list(node, "pool_strings")) words_.push_back(number(word));
     by_string_ = !words_.empty();
     if (!by_string_) words_ = node.ints_or("pool_int64s", {});
     const ir::Dims starts = required_ints(node, "ngram_counts");
