@@ -59,18 +59,19 @@ PipelineResult run_pipeline(ir::Model& model, std::span<const Pass* const> pipel
   result.passes.reserve(pipeline.size());
   for (const Pass* pass : pipeline) result.passes.push_back({pass->name});
 
-  shapes::Inference shapes(model, options.observer);
-  shapes.run();
-  Worklist worklist;
-  Rewriter rewriter(model, shapes, &worklist);
-  rewriter.set_refusal_log(options.refusals);
-  PassContext context{rewriter, options.pass};
   if (const ir::Node* gradient = find_gradient(model)) {
     Observer& observer = options.observer ? *options.observer : silent();
     observer.message(Level::warning, fmt::format("nothing is rewritten: node {} (Gradient) refers to values by name",
                                                  quote(gradient->name())));
     return result;
   }
+
+  shapes::Inference shapes(model, options.observer);
+  shapes.run();
+  Worklist worklist;
+  Rewriter rewriter(model, shapes, &worklist);
+  rewriter.set_refusal_log(options.refusals);
+  PassContext context{rewriter, options.pass};
 
   const auto finished = [&](std::string_view name) {
     if (options.verify_ir) {

@@ -6,13 +6,15 @@
 #include <dlfcn.h>
 #include <leptonica/allheaders.h>
 
+#include <algorithm>
 #include <cstdint>
-#include <limits>
+#include <span>
 #include <string>
 
 #include "exec/reference/list.h"
 #include "exec/reference/shape.h"
 #include "hone/support/buffer.h"
+#include "hone/support/checked.h"
 #include "hone/support/error.h"
 
 namespace hone::exec {
@@ -121,8 +123,9 @@ PIX* decode(const Leptonica& library, std::span<const std::uint8_t> bytes) {
     }
     // The decoder's own samples (32 bits each for JPEG 2000), and the pixels they become.
     constexpr std::uint64_t bytes_per_pixel = 24;
-    if (size.width > std::numeric_limits<std::uint64_t>::max() / bytes_per_pixel / size.height) return nullptr;
-    require_memory(size.width * size.height * bytes_per_pixel, "decoding an image");
+    const auto needed = checked_mul(size.width, size.height * bytes_per_pixel);  // of a height of 32 bits
+    if (!needed) return nullptr;
+    require_memory(*needed, "decoding an image");
   }
   const Picture decoded(library, library.read(bytes.data(), bytes.size()));
   return decoded.get() ? library.to_32_bits(decoded.get()) : nullptr;
