@@ -59,6 +59,14 @@ foreach(folder IN LISTS hone_test_folders)
     set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${PROJECT_BINARY_DIR}/test_${layer}.cmake")
   endif()
 
+  # The kernels for CPUs with less than this one has.
+  if(layer STREQUAL "exec" AND HONE_ONEDNN)
+    foreach(isa IN ITEMS AVX2 AVX512_CORE)
+      add_test(NAME "exec: ${isa}" COMMAND test_exec "~[slow]")
+      set_tests_properties("exec: ${isa}" PROPERTIES TIMEOUT 900 LABELS exec ENVIRONMENT "ONEDNN_MAX_CPU_ISA=${isa}")
+    endforeach()
+  endif()
+
   file(GLOB scripts CONFIGURE_DEPENDS "${folder}/*.sh")
   foreach(script IN LISTS scripts)
     get_filename_component(name "${script}" NAME_WE)

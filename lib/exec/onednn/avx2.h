@@ -19,7 +19,9 @@ namespace hone::exec::onednn {
 
 // Whether the CPU has AVX2 and FMA, and the build code for them.
 bool has_avx2();
-// The same where there is no AVX-512, for which oneDNN has faster code of its own.
+// Whether the CPU has AVX-512 (of a server of 2017 and later), and ONEDNN_MAX_CPU_ISA does not forbid it.
+bool has_avx512();
+// Whether AVX2 is all: with AVX-512, oneDNN has faster code of its own.
 bool has_only_avx2();
 
 #ifdef HONE_HAS_AVX2
@@ -31,6 +33,13 @@ inline constexpr std::int64_t lanes = 8;
 
 HONE_AVX2_INLINE Vector load(const float* from) { return (Vector)_mm256_loadu_ps(from); }
 HONE_AVX2_INLINE void store(float* to, Vector x) { _mm256_storeu_ps(to, (__m256)x); }
+// Vector v of columns that lie in eights, `apart` from each other.
+HONE_AVX2_INLINE Vector load_columns(const float* from, std::int64_t v, std::int64_t apart) {
+  return load(from + v * apart);
+}
+HONE_AVX2_INLINE void store_columns(float* to, std::int64_t v, std::int64_t apart, Vector x) {
+  store(to + v * apart, x);
+}
 HONE_AVX2_INLINE Vector all(float x) { return (Vector)_mm256_set1_ps(x); }
 HONE_AVX2_INLINE Vector fused(Vector a, Vector b, Vector c) {
   return (Vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);

@@ -37,6 +37,7 @@ inline constexpr std::int64_t window_depth = 16;
 
 class BytePanels {
  public:
+  static constexpr std::int64_t width = panel_columns;
   enum Kind { once, twice, twice_but_two, once_cut, all_but_two, quads, kinds };
   // The first depth of a window or quad in a segment.
   struct Place {

@@ -33,7 +33,7 @@ class Convolution final : public Kernel {
     group_ = node.int_or("group", 1);
     weights_ = info.constant_input(1);
     bias_ = info.constant_input(2);
-    plans_nothing_ = has_only_avx2() && sizes_may_change(info.model);
+    plans_nothing_ = has_avx2() && sizes_may_change(info.model);
   }
 
   std::string name() const override { return name_; }

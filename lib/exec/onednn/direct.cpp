@@ -217,7 +217,8 @@ void direct_convolution(const DirectShape& shape, const DirectRun& run) {
           in = band;
           origin = first;
         }
-        for (std::int64_t panel = panels * group / groups; panel < panels * (group + 1) / groups; ++panel) {
+        const std::int64_t end_panel = panels * (group + 1) / groups;
+        for (std::int64_t panel = panels * group / groups; panel < end_panel; panel += panels_at_once()) {
           for (std::int64_t y = first; y < last; ++y) {
             LeftSide left;
             left.data = in + (y - origin) * shape.stride_height * bands.row;
@@ -228,7 +229,8 @@ void direct_convolution(const DirectShape& shape, const DirectRun& run) {
             Results results = results_of(shape, run, y * shape.out_width);
             results.data += image * out_size;
             if (results.held) results.held += image * out_size;
-            multiply(left, shape.out_width, right, results, Part{all.first_tile, all.last_tile, panel, panel + 1});
+            multiply(left, shape.out_width, right, results,
+                     Part{all.first_tile, all.last_tile, panel, std::min(panel + panels_at_once(), end_panel)});
           }
         }
       }

@@ -31,6 +31,7 @@ inline constexpr std::string_view integer_kernel_name = "integer:avx2";
 // A matrix [depth, columns] less its zero points, in panels. The depth is made of `segments` runs, padded to pairs each.
 class IntegerPanels {
  public:
+  static constexpr std::int64_t width = panel_columns;
   IntegerPanels() = default;
   // In memory of the caller's, of byte_size(), or (null) its own. Contents undefined: fill() them.
   IntegerPanels(std::int64_t segments, std::int64_t length, std::int64_t columns, std::byte* memory = nullptr);
@@ -133,6 +134,16 @@ void finish_tile(const std::int32_t* sums, std::int64_t rows, std::int64_t colum
 // with a panel in what `by` points to.
 void finish_rows(const std::int32_t* sums, std::int64_t rows, std::int64_t groups, std::int64_t columns,
                  const Requantization& by, std::byte* to);
+
+// Sums of `count` rows (at most rows_at_once) by a panel, finished: `first` is the panel's first column in what `by` points to.
+template <typename T, typename Panel>
+void multiply_and_finish(const T* const* rows, std::int64_t count, std::span<const std::int64_t> offsets,
+                         const Panel& panel, const Requantization& by, std::int64_t first, std::int64_t columns,
+                         std::byte* to, std::int64_t step) {
+  alignas(32) RowSums sums;
+  multiply_rows(rows, count, offsets, panel, sums.data());
+  finish_tile(sums.data(), count, columns, by, first, to, step);
+}
 
 // Scales, zero points and a bias by column, padded with zeros: what a Requantization points to.
 struct ColumnValues {

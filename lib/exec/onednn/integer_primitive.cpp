@@ -2,34 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
-
 #include "exec/onednn/channels_last.h"
 
 namespace hone::exec::onednn {
 namespace {
 
 using D = dnnl::memory::data_type;
-
-std::atomic<int> assumed{-1};  // 0, 1: what a test says
-
-bool cpu_has_exact_bytes() {
-  static const bool has = [] {
-    switch (dnnl::get_effective_cpu_isa()) {
-      case dnnl::cpu_isa::avx2_vnni:
-      case dnnl::cpu_isa::avx2_vnni_2:
-      case dnnl::cpu_isa::avx512_core_vnni:
-      case dnnl::cpu_isa::avx512_core_bf16:
-      case dnnl::cpu_isa::avx512_core_fp16:
-      case dnnl::cpu_isa::avx512_core_amx:
-      case dnnl::cpu_isa::avx512_core_amx_fp16:
-        return true;
-      default:
-        return false;
-    }
-  }();
-  return has;
-}
 
 dnnl::primitive_attr attributes() {
   dnnl::primitive_attr result;
@@ -38,13 +16,6 @@ dnnl::primitive_attr attributes() {
 }
 
 }  // namespace
-
-bool has_exact_bytes() {
-  const int value = assumed;
-  return value < 0 ? cpu_has_exact_bytes() : value == 1;
-}
-
-void assume_exact_bytes(std::optional<bool> value) { assumed = value ? static_cast<int>(*value) : -1; }
 
 template <typename Primitive>
 void IntegerPrimitive::take(const typename Primitive::primitive_desc& desc) {

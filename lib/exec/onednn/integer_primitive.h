@@ -1,19 +1,13 @@
-// Sums of products of 8-bit codes by oneDNN's own primitives. Where the CPU has VNNI they add four products of u8 by s8 in 32
-// bits, and so are exact and several times as fast as what AVX2 has; elsewhere they saturate, and are not used. What becomes
-// of the sums is for finish_tile(), so that results are those of the kernels of our own, bit by bit.
+// Sums of products of 8-bit codes by oneDNN's own primitives. Where the CPU has AMX or VNNI they add products of u8 by s8 in 32
+// bits, and so are exact; elsewhere they saturate, and are not used (byte_way.h). What becomes of the sums is for
+// finish_tile(), so that results are those of the kernels of our own, bit by bit.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "exec/onednn/runtime.h"
 
 namespace hone::exec::onednn {
-
-// Whether oneDNN multiplies u8 by s8 exactly: its instruction set (ONEDNN_MAX_CPU_ISA) has VNNI.
-bool has_exact_bytes();
-// For tests: as if it were so. Weights of at most 64 don't saturate anywhere.
-void assume_exact_bytes(std::optional<bool> value);
 
 class IntegerPrimitive {
  public:

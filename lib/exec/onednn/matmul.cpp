@@ -29,7 +29,7 @@ class Product final : public Kernel {
       beta_ = node_.float_or("beta", 1);
       addend_ = info.constant_input(2);
     }
-    plans_nothing_ = has_only_avx2() && sizes_may_change(info.model);
+    plans_nothing_ = has_avx2() && sizes_may_change(info.model);
     constant_ = info.constant_input(1);
     weights_ = constant_ && constant_->rank() == 2 ? constant_ : nullptr;
     for (const FusedStep& step : tail_.steps) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "exec/onednn/avx2_tail.h"
+#include "exec/onednn/avx512.h"
 #include "hone/support/threads.h"
 #include "hone/support/waking.h"
 
@@ -20,12 +21,12 @@ constexpr std::int64_t most_tiles = 34;
 // Tiles to each panel from which on fetching the next one is hidden by their work.
 constexpr std::int64_t worth_fetching = 3;
 
+std::int64_t panels_at_once() { return has_avx512() ? 2 : 1; }
+
 bool keeps_sums(std::int64_t depth) { return depth > most_depth; }
 
 #ifdef HONE_HAS_AVX2
 namespace {
-
-using namespace avx2;
 
 // A stretch of the depth.
 struct Stretch {
@@ -64,7 +65,7 @@ struct TileArguments {
   std::int64_t a_step;
   const Stretch* stretch;
   const float* b;
-  std::int64_t b_step;
+  std::int64_t b_step, b_panel_step;
   const float* start;  // of each row's sums: 16 floats for all rows, or where `start_step` apart each row has its own
   std::int64_t start_step, start_vector_step;
   float* out;
@@ -73,114 +74,46 @@ struct TileArguments {
   const char* fetch;   // what is needed next, `fetch_lines` cache lines for each tile
   std::int64_t fetch_lines;
 };
+using Tiles = void (*)(const TileArguments&);
 
-// Few rows would wait for their own last sum: they are summed in several, each of every so many k.
-constexpr int chains_of(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
+namespace for_avx2 {
+using namespace avx2;
+#define HONE_TILE HONE_AVX2
+#define HONE_TILE_INLINE HONE_AVX2_INLINE
+#include "exec/onednn/panel_tiles.h"
+#undef HONE_TILE
+#undef HONE_TILE_INLINE
+}  // namespace for_avx2
 
-// One k of a tile.
-template <int Rows, int Vectors>
-HONE_AVX2_INLINE void add_products(const float* a, std::int64_t step, const float* b, Vector sum[Rows][Vectors]) {
-  Vector right[Vectors];
-#pragma GCC unroll 2
-  for (int v = 0; v < Vectors; ++v) right[v] = load(b + v * lanes);
-#pragma GCC unroll 6
-  for (int r = 0; r < Rows; ++r) {
-    const Vector factor = all(a[r * step]);
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) sum[r][v] = fused(factor, right[v], sum[r][v]);
-  }
+namespace for_avx512 {
+using namespace avx512;
+#define HONE_TILE HONE_AVX512
+#define HONE_TILE_INLINE HONE_AVX512_INLINE
+#include "exec/onednn/panel_tiles.h"
+#undef HONE_TILE
+#undef HONE_TILE_INLINE
+}  // namespace for_avx512
+
+using avx2::apply_step, avx2::lanes, avx2::load, avx2::store, avx2::transpose, avx2::Vector;
+
+// For so many eights of columns: 1 or 2, of one panel; or 4, of two, where panels_at_once() says so.
+Tiles tiles_for(std::int64_t rows, std::int64_t columns, std::int64_t length, std::int64_t b_step) {
+  return has_avx512() ? for_avx512::tiles_for(rows, (columns + 1) / 2, length, b_step)
+                      : for_avx2::tiles_for(rows, columns, length, b_step);
 }
 
-// Runs of one length, of any (`Length` any_length), and any with rows of the right-hand side that are no panel's (apart).
-constexpr int any_length = 0, apart = -1;
-
-template <int Rows, int Vectors, int Length>
-HONE_AVX2 void tile(const TileArguments& t) {
-  constexpr int chains = chains_of(Rows);
-  const std::int64_t step = t.a_step, b_step = Length == apart ? t.b_step : panel_columns;
-  const std::int64_t length = Length > 0 ? Length : t.stretch->length, runs = t.stretch->runs;
-  const std::int64_t* starts = t.stretch->starts;
-  const char* fetch = t.fetch;
-  for (std::int64_t index = 0; index < t.count; ++index) {
-    for (std::int64_t line = 0; line < t.fetch_lines; ++line, fetch += 64) __builtin_prefetch(fetch);
-    Vector sum[chains][Rows][Vectors];
-    const float* start = t.start + index * Rows * t.start_step;
-#pragma GCC unroll 6
-    for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) {
-        sum[0][r][v] = load(start + r * t.start_step + v * t.start_vector_step);
-#pragma GCC unroll 4
-        for (int c = 1; c < chains; ++c) sum[c][r][v] = all(0.0F);
-      }
-    }
-    const float* b = t.b;
-    const float* first = t.a + index * Rows * step;
-    for (std::int64_t run = 0; run < runs; ++run) {
-      const float* a = first + starts[run];
-      if constexpr (Length > 0) {
-        const float* row[Rows];
-#pragma GCC unroll 6
-        for (int r = 0; r < Rows; ++r) row[r] = a + r * step;
-#pragma GCC unroll 8
-        for (int k = 0; k < Length; ++k) {
-          Vector right[Vectors];
-#pragma GCC unroll 2
-          for (int v = 0; v < Vectors; ++v) right[v] = load(b + k * panel_columns + v * lanes);
-#pragma GCC unroll 6
-          for (int r = 0; r < Rows; ++r) {
-            const Vector factor = all(row[r][k]);
-#pragma GCC unroll 2
-            for (int v = 0; v < Vectors; ++v) sum[k % chains][r][v] = fused(factor, right[v], sum[k % chains][r][v]);
-          }
-        }
-        b += Length * panel_columns;
-        continue;
-      }
-      std::int64_t k = 0;
-      for (; k + chains <= length; k += chains) {
-#pragma GCC unroll 4
-        for (int c = 0; c < chains; ++c, b += b_step) add_products<Rows, Vectors>(a + k + c, step, b, sum[c]);
-      }
-      for (; k < length; ++k, b += b_step) add_products<Rows, Vectors>(a + k, step, b, sum[0]);
-    }
-    float* out = t.out + index * Rows * t.out_step;
-#pragma GCC unroll 6
-    for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) {
-#pragma GCC unroll 4
-        for (int c = 1; c < chains; ++c) sum[0][r][v] = sum[0][r][v] + sum[c][r][v];
-        store(out + r * t.out_step + v * t.out_vector_step, sum[0][r][v]);
-      }
-    }
-  }
-}
-
-using Tile = void (*)(const TileArguments&);
-
-template <int Vectors, int Length>
-constexpr Tile tiles_of[tile_rows] = {tile<1, Vectors, Length>, tile<2, Vectors, Length>, tile<3, Vectors, Length>,
-                                      tile<4, Vectors, Length>, tile<5, Vectors, Length>, tile<6, Vectors, Length>};
-
-Tile tile_for(std::int64_t rows, std::int64_t vectors, std::int64_t length, std::int64_t b_step) {
-  const auto at = static_cast<std::size_t>(rows - 1);
-  if (b_step != panel_columns) return vectors == 1 ? tiles_of<1, apart>[at] : tiles_of<2, apart>[at];
-  if (length == 8) return vectors == 1 ? tiles_of<1, 8>[at] : tiles_of<2, 8>[at];
-  return vectors == 1 ? tiles_of<1, any_length>[at] : tiles_of<2, any_length>[at];
-}
-
-// The steps on rows of 16 sums, of many tiles, so that a step is chosen once for them.
-HONE_AVX2 void finish(const std::vector<FusedStep>& steps, float* sums, std::int64_t rows, std::int64_t vectors,
-                      const float* held, float* out, std::int64_t row_step, std::int64_t vector_step) {
+// The steps on rows of `width` sums, of many tiles, so that a step is chosen once for them.
+HONE_AVX2 void finish(const std::vector<FusedStep>& steps, float* sums, std::int64_t width, std::int64_t rows,
+                      std::int64_t vectors, const float* held, float* out, std::int64_t row_step,
+                      std::int64_t vector_step) {
   for (const FusedStep& step : steps) {
     if (step.kind != FusedStep::Kind::add) {
-      apply_step(step, sums, rows * 2);
+      apply_step(step, sums, rows * width / lanes);
       continue;
     }
     for (std::int64_t r = 0; r < rows; ++r) {
       for (std::int64_t v = 0; v < vectors; ++v) {
-        float* at = sums + r * panel_columns + v * lanes;
+        float* at = sums + r * width + v * lanes;
         store(at, load(at) + load(held + r * row_step + v * vector_step));
       }
     }
@@ -188,7 +121,7 @@ HONE_AVX2 void finish(const std::vector<FusedStep>& steps, float* sums, std::int
   if (out == sums) return;
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t v = 0; v < vectors; ++v)
-      store(out + r * row_step + v * vector_step, load(sums + r * panel_columns + v * lanes));
+      store(out + r * row_step + v * vector_step, load(sums + r * width + v * lanes));
   }
 }
 
@@ -231,14 +164,14 @@ HONE_AVX2 void odd_panel(const LeftSide& left, std::int64_t rows, const RightSid
   for (std::int64_t index = part.first_tile; index < part.last_tile; ++index) {
     const Place at = tile_at(index, rows, tiles);
     arguments.a = left.data + at.row * left.row_step + whole.offset;
-    tile_for(at.rows, vectors, whole.length, b_step)(arguments);
+    tiles_for(at.rows, vectors, whole.length, b_step)(arguments);
     if (results.steps && !results.steps->empty()) {
       if (results.held) {
         for (std::int64_t r = 0; r < at.rows; ++r) {
           for (std::int64_t c = 0; c < columns; ++c) held[r * panel_columns + c] = results.held[place(at.row + r, c)];
         }
       }
-      finish(*results.steps, sums, at.rows, vectors, held, sums, panel_columns, lanes);
+      finish(*results.steps, sums, panel_columns, at.rows, vectors, held, sums, panel_columns, lanes);
     }
     for (std::int64_t c = 0; c < columns; ++c) {
       for (std::int64_t r = 0; r < at.rows; ++r) results.data[place(at.row + r, c)] = sums[r * panel_columns + c];
@@ -292,8 +225,8 @@ void multiply(const LeftSide& left, std::int64_t rows, const RightSide& right, c
   const std::int64_t full =
       results.column_step == 1 ? std::min(part.last_panel, right.columns / panel_columns) : part.first_panel;
   const bool has_steps = results.steps && !results.steps->empty();
-  constexpr float nothing[panel_columns] = {};
-  float sums[rows_at_once * panel_columns];
+  constexpr float nothing[2 * panel_columns] = {};
+  float sums[rows_at_once * 2 * panel_columns];
   const std::int64_t all_tiles = part.last_tile - part.first_tile, blocks = (all_tiles - 1) / most_tiles + 1;
   for (std::int64_t block = 0; block < blocks; ++block) {
     const std::int64_t first = part.first_tile + all_tiles * block / blocks,
@@ -301,21 +234,23 @@ void multiply(const LeftSide& left, std::int64_t rows, const RightSide& right, c
     for (std::int64_t s = 0; s < count; ++s) {
       const Stretch depth = stretch(left, s, count);
       const bool steps = has_steps && s + 1 == count;
-      for (std::int64_t panel = part.first_panel; panel < full; ++panel) {
+      for (std::int64_t panel = part.first_panel, panels = 0; panel < full; panel += panels) {
+        panels = std::min(panels_at_once(), full - panel);
         TileArguments arguments{};
         arguments.a_step = left.row_step;
         arguments.stretch = &depth;
         arguments.b = right.data + panel * right.panel_step + depth.first * right.row_step;
         arguments.b_step = right.row_step;
+        arguments.b_panel_step = right.panel_step;
         arguments.start = s > 0 ? nullptr : results.bias ? results.bias + panel * panel_columns : nothing;
         arguments.start_step = s > 0 ? results.row_step : 0;
         arguments.start_vector_step = s > 0 ? results.vector_step : lanes;
-        arguments.out_step = steps ? panel_columns : results.row_step;
+        arguments.out_step = steps ? panels * panel_columns : results.row_step;
         arguments.out_vector_step = steps ? lanes : results.vector_step;
         const std::int64_t column = 2 * panel * results.vector_step;
         // The next panel comes from far away while this one is in use.
-        const bool fetches = panel + 1 < full && right.row_step == panel_columns && last - first >= worth_fetching;
-        arguments.fetch = reinterpret_cast<const char*>(arguments.b + right.panel_step);
+        const bool fetches = panel + panels < full && right.row_step == panel_columns && last - first >= worth_fetching;
+        arguments.fetch = reinterpret_cast<const char*>(arguments.b + panels * right.panel_step);
         arguments.fetch_lines = fetches ? depth.runs * depth.length / (last - first) : 0;
         for (std::int64_t index = first; index < last; index += arguments.count) {
           const Place at = tile_at(index, rows, tiles);
@@ -325,10 +260,10 @@ void multiply(const LeftSide& left, std::int64_t rows, const RightSide& right, c
           arguments.a = left.data + at.row * left.row_step + depth.offset;
           if (s > 0) arguments.start = out;
           arguments.out = steps ? sums : out;
-          tile_for(at.rows, 2, depth.length, right.row_step)(arguments);
+          tiles_for(at.rows, 2 * panels, depth.length, right.row_step)(arguments);
           arguments.fetch += arguments.count * arguments.fetch_lines * 64;
           if (steps)
-            finish(*results.steps, sums, at.rows * arguments.count, 2,
+            finish(*results.steps, sums, panels * panel_columns, at.rows * arguments.count, 2 * panels,
                    results.held ? results.held + at.row * results.row_step + column : nullptr, out, results.row_step,
                    results.vector_step);
         }

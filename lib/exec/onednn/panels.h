@@ -1,4 +1,4 @@
-// Sums of products on AVX2, in tiles of 6 rows by 16 columns that stay in registers: what products of matrices and direct
+// Sums of products on AVX2 or AVX-512, in tiles of 6 rows by 16 columns (by 32, of two panels) that stay in registers: what products of matrices and direct
 // convolutions are made of. Nothing is planned or generated for a shape, so that a new one costs what a known one does.
 //
 // The right-hand side is a matrix [depth, columns] cut into panels of 16 columns. The left-hand side may lie in pieces, so that
@@ -54,6 +54,9 @@ bool keeps_sums(std::int64_t depth);
 
 // Tiles of up to 6 of the `rows` rows; they differ by one row at most.
 inline std::int64_t tile_count(std::int64_t rows) { return (rows + tile_rows - 1) / tile_rows; }
+
+// Panels that a tile takes: a part of as many is computed faster than one after the other.
+std::int64_t panels_at_once();
 
 struct Part {
   std::int64_t first_tile = 0, last_tile = 0, first_panel = 0, last_panel = 0;

@@ -20,7 +20,7 @@ class Pooling final : public Kernel {
   Pooling(const KernelInfo& info, Kind kind) : node_(info.node), fallback_(info), kind_(kind) {
     ceil_ = node_.int_or("ceil_mode", 0) != 0;
     include_pad_ = node_.int_or("count_include_pad", 0) != 0;
-    plans_nothing_ = has_only_avx2() && sizes_may_change(info.model);
+    plans_nothing_ = has_avx2() && sizes_may_change(info.model);
   }
 
   std::string name() const override { return name_; }

@@ -1,18 +1,20 @@
 // QLinearConv and ConvInteger with constant weights, over one or two spatial dimensions: groups, depthwise, dilations,
 // asymmetric pads, zero points of both sides. A tile of output rows reads its input rows from a copy with the padding in
 // place: bytes where the weights less their zero points are 8 bits wide, 16-bit words less the zero point otherwise.
-// 3 x 3 ones of many channels go by Winograd's algorithm (integer_winograd.h), and all but depthwise ones by oneDNN where that is
-// exact (integer_primitive.h).
+// 3 x 3 ones of many channels go by Winograd's algorithm (integer_winograd.h) where the CPU has AVX2 alone, and on some CPUs all but
+// depthwise ones by oneDNN (byte_way.h).
 //
 // Given back to the reference kernel: more dimensions, weights that change, empty tensors, what is not valid.
 #include <cstring>
 
 #include "exec/onednn/avx2.h"
+#include "exec/onednn/byte_way.h"
 #include "exec/onednn/channels_last.h"
 #include "exec/onednn/families.h"
 #include "exec/onednn/integer_core.h"
 #include "exec/onednn/integer_primitive.h"
 #include "exec/onednn/integer_winograd.h"
+#include "exec/onednn/vnni_panels.h"
 #include "exec/reference/quantization.h"
 #include "exec/reference/window.h"
 #include "hone/ir/dimension.h"
@@ -26,7 +28,7 @@ using ir::ElementType;
 
 // A tile's copy of the input stays in the second-level cache beside the weights it meets.
 constexpr std::int64_t tile_bytes = 128 << 10;
-// Sums of a thread that stay in its second-level cache, of one that has VNNI (1 MiB or more).
+// Sums of a thread that stay in its second-level cache, of one that has VNNI (1 MiB or more); for oneDNN's primitives.
 constexpr std::int64_t sum_bytes = 512 << 10;
 
 class QuantizedConvolution final : public Kernel {
@@ -105,16 +107,17 @@ class QuantizedConvolution final : public Kernel {
           std::byte* to = out.data + row * e.out_w * step;
           if (as_is) {
             const std::byte* rows = from + first * e.step_h * e.w * e.channels;
-            multiply(e, reinterpret_cast<const std::uint8_t*>(rows), places, by, first_panel, last_panel, to, step);
+            multiply_bytes(e, reinterpret_cast<const std::uint8_t*>(rows), places, by, first_panel, last_panel, to,
+                           step);
           } else if (narrow_) {
             fill(e, from, type, zero, first, first + count, bytes);
-            multiply(e, bytes, places, by, first_panel, last_panel, to, step);
+            multiply_bytes(e, bytes, places, by, first_panel, last_panel, to, step);
           } else {
             fill(e, from, type, zero, first, first + count, words);
             if (depthwise_) {
               multiply_depthwise(e, words, places, by, first_panel, last_panel, to, step);
             } else {
-              multiply(e, words, places, by, first_panel, last_panel, to, step);
+              multiply(e, groups_, words, places, by, first_panel, last_panel, to, step);
             }
           }
           row += count;
@@ -183,7 +186,7 @@ class QuantizedConvolution final : public Kernel {
     e.runs = true;
     name_ = integer_kernel_name;
     const bool one_apart = std::max({e.step_h, e.step_w, apart_h, apart_w}) == 1;
-    if (!primitives_ && group_ == 1 && kernel_h == 3 && kernel_w == 3 && one_apart) {
+    if (way_ == ByteWay::windows && group_ == 1 && kernel_h == 3 && kernel_w == 3 && one_apart) {
       const WinogradShape shape{e.batch, e.channels, w[0], e.h, e.w, e.before_h, e.before_w, e.out_h, e.out_w};
       if (IntegerWinograd::fits(shape, largest())) {
         pack_winograd();
@@ -192,6 +195,7 @@ class QuantizedConvolution final : public Kernel {
       }
     }
     pack();
+    if (!vnni_.empty()) name_ = vnni_kernel_name;
     // A kernel of one row or column reads only what it steps on.
     if (kernel_h == 1) std::swap(e.step_h, e.source_h);
     if (kernel_w == 1) std::swap(e.step_w, e.source_w);
@@ -206,7 +210,7 @@ class QuantizedConvolution final : public Kernel {
     // A channel by itself is read for each of its products: a fifth of the speed.
     e.seconds =
         integer_seconds(results * static_cast<double>(w[1] * kernel_h * kernel_w) * (depthwise_ ? 5 : 1), results);
-    e.panels = depthwise_ ? whole(w[0]) : group_ * whole(w[0] / group_);
+    e.panels = depthwise_ ? whole(w[0]) : group_ * panels_of_group();
     e.as_is = narrow_ && place == e.channels && place % 4 == 0 && e.source_h == 1 && e.source_w == 1 &&
               e.before_h == 0 && e.before_w == 0 && e.width == e.w && (e.out_h - 1) * e.step_h + e.span_h <= e.h;
     if (primitives_ && narrow_) {
@@ -236,6 +240,10 @@ class QuantizedConvolution final : public Kernel {
   }
 
   static std::int64_t whole(std::int64_t columns) { return (columns + panel_columns - 1) / panel_columns; }
+  std::int64_t panels_of_group() const {
+    const std::int64_t each = weights_->dims()[0] / group_;
+    return vnni_.empty() ? whole(each) : vnni_[0].count();
+  }
 
   // Input channels of a group as they lie in the copy: runs of words are pairs.
   std::int64_t channels_of_place() const {
@@ -352,19 +360,18 @@ class QuantizedConvolution final : public Kernel {
     }
     if (narrow_ && primitives_) return;
     primitives_ = false;
+    if (narrow_ && way_ == ByteWay::vnni_panels) return pack_as(vnni_, codes, zero);
     if (narrow_) {
-      pack_as<std::uint8_t>(codes, zero);
+      pack_as(bytes_, codes, zero);
       double work = 0;
       for (const BytePanels& group : bytes_) work += group.work() / static_cast<double>(group_);
       narrow_ = work <= most_byte_work;
       if (!narrow_) bytes_.clear();
     }
-    if (!narrow_) pack_as<std::int16_t>(codes, zero);
+    if (!narrow_) pack_as(groups_, codes, zero);
   }
-  // In panels of bytes, or of words.
-  template <typename Element, typename T>
-  void pack_as(const T* codes, const std::vector<std::int32_t>& zero) {
-    constexpr bool words = sizeof(Element) == 2;
+  template <typename Panels, typename T>
+  void pack_as(std::vector<Panels>& groups, const T* codes, const std::vector<std::int32_t>& zero) {
     const ir::Dims& w = weights_->dims();
     const std::int64_t in = w[1], each = w[0] / group_, kernel_w = w.back(), taps = product(w, 2, w.size());
     const std::int64_t place = channels_of_place();
@@ -383,10 +390,10 @@ class QuantizedConvolution final : public Kernel {
         const std::int64_t channel = g * each + column, own = from[static_cast<std::size_t>(segment * length + k)];
         return own < 0 ? 0 : codes[channel * in * taps + own] - zero[static_cast<std::size_t>(channel)];
       };
-      if constexpr (words) {
-        groups_.emplace_back(segments, length, each).fill(at);
+      if constexpr (std::is_same_v<Panels, IntegerPanels>) {
+        groups.emplace_back(segments, length, each).fill(at);
       } else {
-        bytes_.emplace_back(segments, length, each, at);
+        groups.emplace_back(segments, length, each, at);
       }
     }
   }
@@ -507,27 +514,28 @@ class QuantizedConvolution final : public Kernel {
     }
   }
 
-  template <typename T>
-  void multiply(const Entry& e, const T* copy, std::int64_t places, const Requantization& by, std::int64_t first_panel,
-                std::int64_t last_panel, std::byte* out, std::int64_t step) const {
-    const std::int64_t each = weights_->dims()[0] / group_, in_group = whole(each);
-    constexpr bool words = sizeof(T) == 2;
+  void multiply_bytes(const Entry& e, const std::uint8_t* copy, std::int64_t places, const Requantization& by,
+                      std::int64_t first_panel, std::int64_t last_panel, std::byte* out, std::int64_t step) const {
+    if (vnni_.empty()) {
+      multiply(e, bytes_, copy, places, by, first_panel, last_panel, out, step);
+    } else {
+      multiply(e, vnni_, copy, places, by, first_panel, last_panel, out, step);
+    }
+  }
+
+  template <typename Panels, typename T>
+  void multiply(const Entry& e, const std::vector<Panels>& groups, const T* copy, std::int64_t places,
+                const Requantization& by, std::int64_t first_panel, std::int64_t last_panel, std::byte* out,
+                std::int64_t step) const {
+    const std::int64_t each = weights_->dims()[0] / group_, in_group = groups[0].count();
     const std::int64_t size = place_size() / group_;
     const std::int64_t width = static_cast<std::int64_t>(ir::bit_width(by.type) / 8);
-    alignas(32) RowSums sums;
     for (std::int64_t p = first_panel; p < last_panel; ++p) {
-      const std::int64_t g = p / in_group, column = p % in_group * panel_columns;
-      const auto& panels = [&]() -> const auto& {
-        if constexpr (words) {
-          return groups_[static_cast<std::size_t>(g)];
-        } else {
-          return bytes_[static_cast<std::size_t>(g)];
-        }
-      }
-      ();
-      const std::int64_t own = p % in_group;
+      const std::int64_t g = p / in_group, own = p % in_group, column = own * Panels::width;
+      const Panels& panels = groups[static_cast<std::size_t>(g)];
       const auto panel = panels.panel(own);
-      const std::int64_t columns = std::min(panel_columns, each - column);
+      const std::int64_t columns = std::min(Panels::width, each - column);
+      const std::int64_t first = g * static_cast<std::int64_t>(whole_panels(each)) + column;
       std::byte* to = out + (g * each + column) * width;
       std::span<const std::byte> upcoming;
       if (p + 1 < last_panel && own + 1 < in_group) upcoming = std::as_bytes(panels.panel(own + 1).weights);
@@ -537,8 +545,7 @@ class QuantizedConvolution final : public Kernel {
         const T* rows[rows_at_once];
         for (std::int64_t r = 0; r < count; ++r) rows[r] = copy + e.places[static_cast<std::size_t>(i + r)] + g * size;
         next.advance();
-        multiply_rows(rows, count, e.offsets, panel, sums.data());
-        finish_tile(sums.data(), count, columns, by, p * panel_columns, to + i * step, step);
+        multiply_and_finish(rows, count, e.offsets, panel, by, first, columns, to + i * step, step);
       }
     }
   }
@@ -570,10 +577,13 @@ class QuantizedConvolution final : public Kernel {
   const ir::Tensor* weights_ = nullptr;
   const ir::Tensor* weight_zero_ = nullptr;
   bool constant_scales_ = true, packed_ = false, depthwise_ = false, segment_is_row_ = false;
-  bool narrow_ = false;            // as bytes, not as words
-  std::vector<BytePanels> bytes_;  // by group
+  bool narrow_ = false;  // as bytes, not as words
+  // By group; one of them holds the weights.
+  std::vector<BytePanels> bytes_;
+  std::vector<VnniPanels> vnni_;
   std::vector<IntegerPanels> groups_;
   std::optional<IntegerPanels> winograd_weights_;
+  ByteWay way_ = byte_way();
   bool primitives_ = false;         // oneDNN's, in place of the above
   PackedWeights packed_weights_;    // for them
   std::vector<std::int32_t> sums_;  // of the weights of a channel
@@ -601,7 +611,7 @@ class QuantizedConvolution final : public Kernel {
     const std::int64_t group = kernel->group_;
     kernel->depthwise_ = group > 1 && group == w[0] && w[1] == 1;
     const std::vector<std::int64_t> dilations = info.node.ints_or("dilations", {});
-    kernel->primitives_ = !kernel->depthwise_ && has_exact_bytes();
+    kernel->primitives_ = !kernel->depthwise_ && kernel->way_ == ByteWay::primitives;
     kernel->segment_is_row_ = group == 1 && (dilations.empty() || dilations.back() == 1);
     return kernel;
   }

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "exec/onednn/avx2.h"
+#include "exec/onednn/avx512.h"
 #include "exec/onednn/channels_last.h"
 #include "exec/onednn/families.h"
 #include "exec/onednn/integer_kernel.h"
@@ -88,16 +89,55 @@ HONE_AVX2_INLINE __m256i add_steps(const T* x, const T* y, const __m256 by[6]) {
   return _mm256_cvtps_epi32(_mm256_min_ps(all, _mm256_set1_ps(32767)));
 }
 
+// The same for 16.
+template <typename T>
+HONE_AVX512_INLINE __m512 sixteen_as_floats(const T* from) {
+  const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return _mm512_cvtepi32_ps(std::is_signed_v<T> ? _mm512_cvtepi8_epi32(codes) : _mm512_cvtepu8_epi32(codes));
+}
+template <typename T>
+HONE_AVX512_INLINE __m512i add_steps(const T* x, const T* y, const __m512 by[6]) {
+  constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  const __m512 a = sixteen_as_floats(x), b = sixteen_as_floats(y);
+  const __m512 sum = _mm512_fmadd_ps(a, by[0], _mm512_fmadd_ps(b, by[1], by[2]));
+  const __m512 more = _mm512_fmadd_ps(a, by[3], _mm512_fmadd_ps(b, by[4], by[5]));
+  const __m512 steps = _mm512_roundscale_ps(sum, nearest);
+  const __m512 all =
+      _mm512_add_ps(steps, _mm512_roundscale_ps(_mm512_add_ps(_mm512_sub_ps(sum, steps), more), nearest));
+  return _mm512_cvtps_epi32(_mm512_min_ps(all, _mm512_set1_ps(32767)));
+}
+
+// Of whole 64 codes; how many they were.
+template <typename T>
+HONE_AVX512 std::int64_t add_sixty_fours(const T* a, const T* b, std::int64_t count, const float factors[6],
+                                         std::int32_t zero, T* to) {
+  __m512 by[6];
+#pragma GCC unroll 6
+  for (int i = 0; i < 6; ++i) by[i] = _mm512_set1_ps(factors[i]);
+  const __m512i offset = _mm512_set1_epi16(static_cast<std::int16_t>(zero));
+  // Packing leaves four codes of each vector beside each other.
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  std::int64_t i = 0;
+  for (; i + 64 <= count; i += 64) {
+    const T *x = a + i, *y = b + i;
+    const __m512i first = _mm512_packs_epi32(add_steps(x, y, by), add_steps(x + 16, y + 16, by));
+    const __m512i second = _mm512_packs_epi32(add_steps(x + 32, y + 32, by), add_steps(x + 48, y + 48, by));
+    const __m512i low = _mm512_adds_epi16(first, offset), high = _mm512_adds_epi16(second, offset);
+    const __m512i codes = std::is_signed_v<T> ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
+    _mm512_storeu_si512(to + i, _mm512_permutexvar_epi32(order, codes));
+  }
+  return i;
+}
+
 template <typename T>
 HONE_AVX2 void add_codes(const T* a, std::int32_t a_zero, const T* b, std::int32_t b_zero, std::int64_t count,
                          const StepSum& sum, std::int32_t zero, T* to) {
   const auto left = static_cast<float>(a_zero), right = static_cast<float>(b_zero);
-  const __m256 by[6] = {_mm256_set1_ps(sum.of_a),
-                        _mm256_set1_ps(sum.of_b),
-                        _mm256_set1_ps(-left * sum.of_a - right * sum.of_b),
-                        _mm256_set1_ps(sum.more_of_a),
-                        _mm256_set1_ps(sum.more_of_b),
-                        _mm256_set1_ps(-left * sum.more_of_a - right * sum.more_of_b)};
+  const float factors[6] = {sum.of_a,      sum.of_b,      -left * sum.of_a - right * sum.of_b,
+                            sum.more_of_a, sum.more_of_b, -left * sum.more_of_a - right * sum.more_of_b};
+  __m256 by[6];
+#pragma GCC unroll 6
+  for (int i = 0; i < 6; ++i) by[i] = _mm256_set1_ps(factors[i]);
   const __m256i offset = _mm256_set1_epi16(static_cast<std::int16_t>(zero));
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packing keeps to halves of a register
   const auto some = [&](const T* x, const T* y, T* out) __attribute__((target("avx2,fma"))) {
@@ -107,7 +147,7 @@ HONE_AVX2 void add_codes(const T* a, std::int32_t a_zero, const T* b, std::int32
     const __m256i codes = std::is_signed_v<T> ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permutevar8x32_epi32(codes, order));
   };
-  std::int64_t i = 0;
+  std::int64_t i = has_avx512() ? add_sixty_fours(a, b, count, factors, zero, to) : 0;
   for (; i + 32 <= count; i += 32) some(a + i, b + i, to + i);
   if (i == count) return;
   T rest[3][32] = {};

@@ -7,10 +7,12 @@
 #include <cstring>
 
 #include "exec/onednn/avx2.h"
+#include "exec/onednn/byte_way.h"
 #include "exec/onednn/families.h"
 #include "exec/onednn/integer_core.h"
 #include "exec/onednn/integer_primitive.h"
 #include "exec/onednn/runtime.h"
+#include "exec/onednn/vnni_panels.h"
 #include "exec/reference/quantization.h"
 #include "hone/ir/dimension.h"
 #include "hone/support/threads.h"
@@ -108,15 +110,18 @@ class QuantizedProduct final : public Kernel {
     }
     if (!b && narrow_) {
       const std::int64_t quads = (shape.depth + 3) / 4 * 4;
-      multiply<std::uint8_t>(
-          context, shape, codes, quads, bytes_.count(), by, out.data,
-          [&](const std::byte* from, std::uint8_t* to) {
-            to_bytes(from, type, shape.depth, to);
-            std::memset(to + shape.depth, 0, static_cast<std::size_t>(quads - shape.depth));
-          },
-          type == ElementType::uint8 && quads == shape.depth,
-          [&](std::int64_t, std::int64_t p) { return bytes_.panel(p); });
-      return;
+      const auto by_panels = [&](const auto& panels) {
+        multiply<std::uint8_t>(
+            context, shape, codes, quads, panels.count(), by, out.data,
+            [&](const std::byte* from, std::uint8_t* to) {
+              to_bytes(from, type, shape.depth, to);
+              std::memset(to + shape.depth, 0, static_cast<std::size_t>(quads - shape.depth));
+            },
+            type == ElementType::uint8 && quads == shape.depth, [&](std::int64_t) -> const auto& { return panels; });
+      };
+      if (way_ != ByteWay::vnni_panels) return by_panels(bytes_);
+      name_ = vnni_kernel_name;
+      return by_panels(vnni_);
     }
     const std::vector<IntegerPanels>& panels = b ? packed : panels_;
     const auto matrix = [&](std::int64_t stack) -> const IntegerPanels& {
@@ -128,7 +133,7 @@ class QuantizedProduct final : public Kernel {
           widen(from, type, zero, shape.depth, to);
           if (shape.depth % 2 != 0) to[shape.depth] = 0;
         },
-        false, [&](std::int64_t stack, std::int64_t p) { return matrix(stack).panel(p); });
+        false, matrix);
   }
 
  private:
@@ -266,9 +271,14 @@ class QuantizedProduct final : public Kernel {
         }
       }
       if (!narrow_ || primitives_) return;
-      bytes_ = BytePanels(1, s.depth, s.columns, [&](std::int64_t, std::int64_t k, std::int64_t column) {
+      const auto at = [&](std::int64_t, std::int64_t k, std::int64_t column) {
         return from[k * row_step + column * column_step] - zero[static_cast<std::size_t>(column)];
-      });
+      };
+      if (way_ == ByteWay::vnni_panels) {
+        vnni_ = VnniPanels(1, s.depth, s.columns, at);
+        return;
+      }
+      bytes_ = BytePanels(1, s.depth, s.columns, at);
       narrow_ = bytes_.work() <= most_byte_work;
     };
     if (loaded.type() == ElementType::int8) {
@@ -351,12 +361,12 @@ class QuantizedProduct final : public Kernel {
     return result;
   }
 
-  // Rows as elements of T: `make_row` makes one (not if the codes are that already: `as_is`). `panel_at` gives a panel of a
-  // stack.
-  template <typename T, typename Copy, typename PanelAt>
+  // Rows as elements of T: `make_row` makes one (not if the codes are that already: `as_is`). `panels_of` a stack.
+  template <typename T, typename Copy, typename PanelsOf>
   static void multiply(Context& context, const Shape& s, const std::byte* codes, std::int64_t depth,
                        std::int64_t all_panels, const Requantization& by, std::byte* out, const Copy& make_row,
-                       bool as_is, const PanelAt& panel_at) {
+                       bool as_is, const PanelsOf& panels_of) {
+    constexpr std::int64_t panel_width = std::decay_t<decltype(panels_of(0))>::width;
     constexpr auto size = static_cast<std::int64_t>(sizeof(T));
     const auto results = static_cast<double>(s.stacks * s.rows * s.columns);
     const std::int64_t parts = worthwhile_threads(integer_seconds(results * static_cast<double>(s.depth), results));
@@ -375,7 +385,6 @@ class QuantizedProduct final : public Kernel {
     parallel_for(parts, 1, [&](std::int64_t first_part, std::int64_t last_part) {
       for (std::int64_t part = first_part; part < last_part; ++part) {
         T* copy = copies + part * tile_size;
-        alignas(32) RowSums sums;
         const std::int64_t first_panel = by_columns ? part * all_panels / parts : 0;
         const std::int64_t last_panel = by_columns ? (part + 1) * all_panels / parts : all_panels;
         const std::int64_t last_row = by_columns ? all_rows : (part + 1) * all_rows / parts;
@@ -385,18 +394,18 @@ class QuantizedProduct final : public Kernel {
           for (std::int64_t r = 0; r < count && !as_is; ++r) make_row(codes + (row + r) * s.depth, copy + r * depth);
           const T* from = as_is ? reinterpret_cast<const T*>(codes + row * s.depth) : copy;
           for (std::int64_t p = first_panel; p < last_panel; ++p) {
-            const std::int64_t column = p * panel_columns, columns = std::min(panel_columns, s.columns - column);
-            const auto panel = panel_at(stack, p);
+            const std::int64_t column = p * panel_width, columns = std::min(panel_width, s.columns - column);
+            const auto& panels = panels_of(stack);
+            const auto panel = panels.panel(p);
             Prefetch next(
-                p + 1 < last_panel ? std::as_bytes(panel_at(stack, p + 1).weights) : std::span<const std::byte>(),
-                count);
+                p + 1 < last_panel ? std::as_bytes(panels.panel(p + 1).weights) : std::span<const std::byte>(), count);
             for (std::int64_t i = 0; i < count; i += rows_at_once) {
               const std::int64_t some = std::min(rows_at_once, count - i);
               const T* rows[rows_at_once];
               for (std::int64_t r = 0; r < some; ++r) rows[r] = from + (i + r) * depth;
               next.advance();
-              multiply_rows(rows, some, {&start, 1}, panel, sums.data());
-              finish_tile(sums.data(), some, columns, by, column, out + (row + i) * step + column * width, step);
+              multiply_and_finish(rows, some, std::span(&start, 1), panel, by, column, columns,
+                                  out + (row + i) * step + column * width, step);
             }
           }
           row += count;
@@ -412,8 +421,10 @@ class QuantizedProduct final : public Kernel {
   const ir::Tensor* weights_ = nullptr;
   bool packed_ = false, narrow_ = false;  // constant weights: as bytes, or as words
   BytePanels bytes_;
+  VnniPanels vnni_;  // in place of them
   std::vector<IntegerPanels> panels_;
-  bool primitives_ = has_exact_bytes();  // oneDNN's, in place of bytes
+  ByteWay way_ = byte_way();
+  bool primitives_ = way_ == ByteWay::primitives;  // oneDNN's, in place of panels of bytes
   ShapeCache<Primitives> shapes_;
   PackedWeights packed_weights_;    // for them
   std::vector<std::int32_t> sums_;  // of the weights of a column

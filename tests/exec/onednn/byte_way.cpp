@@ -1,7 +1,8 @@
-// oneDNN's own primitives in place of the integer kernels, as CPUs with VNNI run them: the same results, bit by bit. Weights
-// are of 7 bits here, which saturate on no CPU.
-#include "exec/onednn/integer_primitive.h"
+// Products of bytes by what each CPU has for them: the same results, bit by bit. Weights are of 7 bits here, which saturate on no
+// CPU.
+#include "exec/onednn/byte_way.h"
 
+#include "exec/onednn/vnni_panels.h"
 #include "quantized.h"
 
 namespace hone::exec {
@@ -10,13 +11,14 @@ namespace {
 using ir::Dims;
 using ir::Tensor;
 using ir::Value;
+using onednn::ByteWay;
 using testing::between;
 using testing::chance;
 using testing::QuantizedModel;
 
 struct Assume {
-  explicit Assume(bool value) { onednn::assume_exact_bytes(value); }
-  ~Assume() { onednn::assume_exact_bytes(std::nullopt); }
+  explicit Assume(ByteWay way) { onednn::assume_byte_way(way); }
+  ~Assume() { onednn::assume_byte_way(std::nullopt); }
 };
 
 Tensor small_codes(Random& random, const Dims& dims) {
@@ -25,38 +27,50 @@ Tensor small_codes(Random& random, const Dims& dims) {
   return tensor;
 }
 
-// The results of both ways; `kernels` nodes must have run on primitives where these are assumed, none otherwise.
+// The results of all ways; `kernels` nodes must have run on each.
 void compare(QuantizedModel& m, const std::string& what, std::optional<std::size_t> kernels) {
   if (!onednn::has_avx2()) return;
   INFO(what);
   SessionOptions options;
   options.profile = true;
-  std::vector<ir::Datum> results[2];
-  for (const bool primitives : {false, true}) {
-    const Assume assumed(primitives);
+  const auto run = [&](ByteWay way) {
+    const Assume assumed(way);
     Session session(m.model, options);
     session.run(m.feed);
-    results[primitives] = session.run(m.feed);
+    std::vector<ir::Datum> results = session.run(m.feed);
     std::size_t found = 0;
-    for (const NodeProfile& each : session.profile())
-      found += each.kernel.starts_with("integer:") && each.kernel != onednn::integer_kernel_name;
-    if (!primitives || kernels) CHECK(found == (primitives ? *kernels : 0));
-  }
-  REQUIRE(results[0].size() == results[1].size());
-  for (std::size_t i = 0; i < results[0].size(); ++i) {
-    const Tensor a = results[0][i].tensor()->loaded(), b = results[1][i].tensor()->loaded();
-    REQUIRE(a.dims() == b.dims());
-    REQUIRE(std::equal(a.bytes().begin(), a.bytes().end(), b.bytes().begin(), b.bytes().end()));
+    for (const NodeProfile& each : session.profile()) {
+      const bool vnni = each.kernel == onednn::vnni_kernel_name, avx2 = each.kernel == onednn::integer_kernel_name;
+      found += each.kernel.starts_with("integer:") &&
+               (way == ByteWay::vnni_panels ? vnni : way == ByteWay::primitives && !vnni && !avx2);
+    }
+    if (way == ByteWay::windows) {
+      CHECK(found == 0);
+    } else if (kernels) {
+      CHECK(found == *kernels);
+    }
+    return results;
+  };
+  const std::vector<ir::Datum> expected = run(ByteWay::windows);
+  for (const ByteWay way : {ByteWay::primitives, ByteWay::vnni_panels}) {
+    if (way == ByteWay::vnni_panels && !onednn::has_vnni_panels()) continue;
+    const std::vector<ir::Datum> results = run(way);
+    REQUIRE(results.size() == expected.size());
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      const Tensor a = results[i].tensor()->loaded(), b = expected[i].tensor()->loaded();
+      REQUIRE(a.dims() == b.dims());
+      REQUIRE(std::equal(a.bytes().begin(), a.bytes().end(), b.bytes().begin(), b.bytes().end()));
+    }
   }
 }
 
 }  // namespace
 
-TEST_CASE("integer primitives: convolutions") {
+TEST_CASE("byte ways: convolutions") {
   Random random(1);
   for (int round = 0; round < 40; ++round) {
     const std::int64_t group = round % 4 == 3 ? 2 : 1, in = group * between(random, 1, 24),
-                       out = group * between(random, 1, 24), kernel = between(random, 1, 3),
+                       out = group * between(random, 1, round % 3 == 0 ? 150 : 24), kernel = between(random, 1, 3),
                        rank = round % 5 == 0 ? 1 : 2;
     Dims x = {between(random, 1, 2), in}, w = {out, in / group};
     for (std::int64_t i = 0; i < rank; ++i) {
@@ -97,7 +111,7 @@ TEST_CASE("integer primitives: convolutions") {
   }
 }
 
-TEST_CASE("integer primitives: a convolution of which the sums are cut in parts") {
+TEST_CASE("byte ways: a convolution of which the sums are cut in parts") {
   Random random(2);
   QuantizedModel m;
   Value* codes = m.input(QuantizedModel::codes(random, false, {2, 8, 61, 70}));
@@ -107,12 +121,12 @@ TEST_CASE("integer primitives: a convolution of which the sums are cut in parts"
   compare(m, "parts", 1);
 }
 
-TEST_CASE("integer primitives: products") {
+TEST_CASE("byte ways: products") {
   Random random(3);
   for (int round = 0; round < 20; ++round) {
     // The last ones' sums are cut in parts.
     const std::int64_t rows = round < 18 ? between(random, 1, 40) : 997, depth = between(random, 1, 90),
-                       columns = round < 18 ? between(random, 1, 60) : 700;
+                       columns = round < 18 ? between(random, 1, 150) : 700;
     QuantizedModel m;
     const bool is_signed = chance(random);
     const auto a = m.step(random, 0.02F, is_signed), y = m.step(random, 0.3F, chance(random));
@@ -138,7 +152,7 @@ TEST_CASE("integer primitives: products") {
 }
 
 // Weights that less their zero points need 9 bits are not for them.
-TEST_CASE("integer primitives: wide weights stay with the integer kernels") {
+TEST_CASE("byte ways: wide weights stay with the integer kernels") {
   Random random(4);
   QuantizedModel m;
   Tensor weights = small_codes(random, {20, 20});

@@ -1,0 +1,34 @@
+// Vectors of 16 floats, for kernels of our own where the CPU has AVX-512. Each function is compiled for it whatever the rest is
+// compiled for, and must be called only where has_avx512() says so.
+#pragma once
+
+#include "exec/onednn/avx2.h"
+
+#ifdef HONE_HAS_AVX2
+#define HONE_AVX512_FEATURES "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"
+#define HONE_AVX512 __attribute__((target(HONE_AVX512_FEATURES)))
+#define HONE_AVX512_INLINE __attribute__((target(HONE_AVX512_FEATURES), always_inline)) inline
+
+namespace hone::exec::onednn::avx512 {
+
+using Vector = float __attribute__((vector_size(64)));
+inline constexpr std::int64_t lanes = 16;
+
+HONE_AVX512_INLINE Vector load(const float* from) { return (Vector)_mm512_loadu_ps(from); }
+HONE_AVX512_INLINE Vector all(float x) { return (Vector)_mm512_set1_ps(x); }
+HONE_AVX512_INLINE Vector fused(Vector a, Vector b, Vector c) {
+  return (Vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+// Vector v of columns that lie in eights, `apart` from each other.
+HONE_AVX512_INLINE Vector load_columns(const float* from, std::int64_t v, std::int64_t apart) {
+  from += 2 * v * apart;
+  return (Vector)_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(from)), _mm256_loadu_ps(from + apart), 1);
+}
+HONE_AVX512_INLINE void store_columns(float* to, std::int64_t v, std::int64_t apart, Vector x) {
+  to += 2 * v * apart;
+  _mm256_storeu_ps(to, _mm512_castps512_ps256((__m512)x));
+  _mm256_storeu_ps(to + apart, _mm512_extractf32x8_ps((__m512)x, 1));
+}
+
+}  // namespace hone::exec::onednn::avx512
+#endif
