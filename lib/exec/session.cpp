@@ -5,6 +5,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "exec/compute_constants.h"
 #include "exec/expand_gradients.h"
 #include "exec/fuse.h"
 #include "exec/fuse_attention.h"
@@ -157,6 +158,7 @@ struct Session::State {
       std::vector<std::string> keep = observed;
       keep.insert(keep.end(), options.extra_outputs.begin(), options.extra_outputs.end());
       const bool own_kernels = onednn::has_avx2();
+      compute_constants(*copy, keep);
       if (own_kernels) lower_quantized(*copy, keep);
       if (own_kernels) fuse_attention(*copy, keep);
       fuse(*copy, keep);
