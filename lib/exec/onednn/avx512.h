@@ -2,7 +2,7 @@
 // compiled for, and must be called only where has_avx512() says so.
 #pragma once
 
-#include "exec/onednn/avx2.h"
+#include "exec/onednn/avx2_tail.h"
 
 #ifdef HONE_HAS_AVX2
 #define HONE_AVX512_FEATURES "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"
@@ -15,6 +15,7 @@ using Vector = float __attribute__((vector_size(64)));
 inline constexpr std::int64_t lanes = 16;
 
 HONE_AVX512_INLINE Vector load(const float* from) { return (Vector)_mm512_loadu_ps(from); }
+HONE_AVX512_INLINE void store(float* to, Vector x) { _mm512_storeu_ps(to, (__m512)x); }
 HONE_AVX512_INLINE Vector all(float x) { return (Vector)_mm512_set1_ps(x); }
 HONE_AVX512_INLINE Vector fused(Vector a, Vector b, Vector c) {
   return (Vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -28,6 +29,15 @@ HONE_AVX512_INLINE void store_columns(float* to, std::int64_t v, std::int64_t ap
   to += 2 * v * apart;
   _mm256_storeu_ps(to, _mm512_castps512_ps256((__m512)x));
   _mm256_storeu_ps(to + apart, _mm512_extractf32x8_ps((__m512)x, 1));
+}
+
+// A step of a tail (exec/onednn/avx2_tail.h), by halves.
+template <typename Step>
+HONE_AVX512_INLINE Vector step_of(const Step& step, Vector x, const float* held) {
+  const auto low = (avx2::Vector)_mm512_castps512_ps256((__m512)x),
+             high = (avx2::Vector)_mm512_extractf32x8_ps((__m512)x, 1);
+  return (Vector)_mm512_insertf32x8(_mm512_castps256_ps512((__m256)avx2::step_of(step, low, held)),
+                                    (__m256)avx2::step_of(step, high, held + avx2::lanes), 1);
 }
 
 }  // namespace hone::exec::onednn::avx512

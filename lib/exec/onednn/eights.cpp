@@ -6,9 +6,14 @@
 
 namespace hone::exec::onednn {
 
-Desc eights(std::span<const std::int64_t> dims) {
+Desc channel_blocks(std::span<const std::int64_t> dims, std::int64_t block) {
   using Tag = dnnl::memory::format_tag;
-  const Tag tag = dims.size() == 3 ? Tag::nCw8c : dims.size() == 4 ? Tag::nChw8c : Tag::nCdhw8c;
+  const Tag tag = block == 16        ? (dims.size() == 3   ? Tag::nCw16c
+                                        : dims.size() == 4 ? Tag::nChw16c
+                                                           : Tag::nCdhw16c)
+                  : dims.size() == 3 ? Tag::nCw8c
+                  : dims.size() == 4 ? Tag::nChw8c
+                                     : Tag::nCdhw8c;
   return Desc(dnnl::memory::dims(dims.begin(), dims.end()), dnnl::memory::data_type::f32, tag);
 }
 

@@ -12,7 +12,9 @@ struct Eights {
   std::int64_t blocks = 0, places = 0;  // blocks of all images
 };
 
-Desc eights(std::span<const std::int64_t> dims);
+// Blocks of 8 or 16 channels.
+Desc channel_blocks(std::span<const std::int64_t> dims, std::int64_t block);
+inline Desc eights(std::span<const std::int64_t> dims) { return channel_blocks(dims, 8); }
 // Float32 in that layout, on a CPU that has code for it.
 std::optional<Eights> as_eights(const Desc& desc);
 

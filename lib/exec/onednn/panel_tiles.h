@@ -45,6 +45,8 @@ HONE_TILE_INLINE void tile_at(const TileArguments& t, std::int64_t first) {
   const float *b = t.b, *left = t.a + first * step;
   for (std::int64_t run = 0; run < runs; ++run) {
     const float *a = left + starts[run], *low = a + tile_rows * step;
+    // Two pointers and five distances: of one pointer and eleven, the compiler keeps some in memory.
+    asm("" : "+r"(low));
     if constexpr (Length > 0) {
 #pragma GCC unroll 8
       for (int k = 0; k < Length; ++k)
@@ -52,8 +54,6 @@ HONE_TILE_INLINE void tile_at(const TileArguments& t, std::int64_t first) {
       b += Length * panel_columns;
       continue;
     }
-    // Two pointers and five distances: of one pointer and eleven, the compiler keeps some in memory.
-    asm("" : "+r"(low));
     std::int64_t k = 0;
     for (; k + chains <= length; k += chains) {
 #pragma GCC unroll 4

@@ -1,9 +1,9 @@
-// 3 x 3 convolutions of stride 1 by Winograd's F(4 x 4, 3 x 3), on AVX2: tiles of 6 x 6 inputs give 4 x 4 outputs with a
-// quarter of the multiplications. Where there is no AVX-512, that is 1.5 to 2.5 times as fast as oneDNN's direct code.
+// 3 x 3 convolutions of stride 1 by Winograd's F(4 x 4, 3 x 3), on AVX2 or AVX-512: tiles of 6 x 6 inputs give 4 x 4 outputs with
+// a quarter of the multiplications, 1.5 to 2.5 times as fast as oneDNN's direct code.
 //
-// Input and output are in blocks of 8 channels (nChw8c). Each output is computed alone, always in the same order: results
+// Input and output are in blocks of 8 channels (nChw8c), or of 16, as oneDNN has them on AVX-512. Each output is computed alone, always in the same order: results
 // don't depend on threads or the batch. Errors are about 5 times those of a direct sum, some 1e-6 of the largest output.
-// Not handled: strides, dilations, groups, channels that don't fill blocks of 8, other kernels and ranks.
+// Not handled: strides, dilations, groups, channels that don't fill blocks, other kernels and ranks.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@ struct WinogradShape {
   std::int64_t height = 0, width = 0;          // of the input
   std::int64_t top = 0, left = 0;              // pads
   std::int64_t out_height = 0, out_width = 0;  // which says what the other pads are
+  std::int64_t block = 8;                      // of channels in memory: 8, or 16 where there is AVX-512
 };
 
 // Whether it can run here, and is expected to be faster than a direct convolution.
