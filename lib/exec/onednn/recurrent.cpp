@@ -7,21 +7,17 @@
 // but the usual ones, clip, peepholes, input_forget, sequences shorter than the steps, empty inputs.
 #include <cstring>
 
+#include "exec/onednn/avx512.h"
 #include "exec/onednn/families.h"
 #include "exec/onednn/runtime.h"
 #include "hone/support/threads.h"
 
 namespace hone::exec::onednn {
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef HONE_HAS_AVX2
 namespace {
 
-using Vector = float __attribute__((vector_size(32)));
-using Integers = std::int32_t __attribute__((vector_size(32)));
-#define HONE_AVX2 __attribute__((target("avx2,fma")))
-#define HONE_AVX2_INLINE __attribute__((target("avx2,fma"), always_inline)) inline
-
-constexpr std::int64_t lanes = 8, panel_width = 2 * lanes;
+constexpr std::int64_t panel_width = 16;
 
 std::int64_t padded(std::int64_t columns) { return (columns + panel_width - 1) / panel_width * panel_width; }
 
@@ -46,92 +42,31 @@ struct Packed {
   }
 };
 
-// Of `Rows` rows and `Panels` panels that lie one after the other: out += a panel. `out` rows are `out_step` apart.
-template <int Rows, int Panels>
-HONE_AVX2_INLINE void multiply_tile(const float* a, std::int64_t a_step, const float* panel, std::int64_t depth,
-                                    float* out, std::int64_t out_step) {
-  Vector sum[Rows][2 * Panels];
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 8
-    for (int c = 0; c < 2 * Panels; ++c) std::memcpy(&sum[r][c], out + r * out_step + c * lanes, sizeof(Vector));
-  }
-  for (std::int64_t k = 0; k < depth; ++k) {
-    Vector column[2 * Panels];
-#pragma GCC unroll 8
-    for (int c = 0; c < 2 * Panels; ++c) {
-      std::memcpy(&column[c], panel + (c / 2 * depth + k) * panel_width + c % 2 * lanes, sizeof(Vector));
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) {
-      const float factor = a[r * a_step + k];
-#pragma GCC unroll 8
-      for (int c = 0; c < 2 * Panels; ++c) sum[r][c] += factor * column[c];
-    }
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 8
-    for (int c = 0; c < 2 * Panels; ++c) std::memcpy(out + r * out_step + c * lanes, &sum[r][c], sizeof(Vector));
-  }
-}
+namespace for_avx2 {
+using namespace avx2;
+#define HONE_TILE HONE_AVX2
+#define HONE_TILE_INLINE HONE_AVX2_INLINE
+#include "exec/onednn/recurrent_tiles.h"
+#undef HONE_TILE
+#undef HONE_TILE_INLINE
+}  // namespace for_avx2
+
+namespace for_avx512 {
+using namespace avx512;
+#define HONE_TILE HONE_AVX512
+#define HONE_TILE_INLINE HONE_AVX512_INLINE
+#include "exec/onednn/recurrent_tiles.h"
+#undef HONE_TILE
+#undef HONE_TILE_INLINE
+}  // namespace for_avx512
 
 // out[rows, columns] += a[rows, depth] b; each sum runs along the depth whatever the number of rows.
-HONE_AVX2 void multiply(std::int64_t rows, const float* a, std::int64_t a_step, const Packed& b, float* out,
-                        std::int64_t out_step) {
-  std::int64_t r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    for (std::int64_t c = 0; c < b.columns; c += panel_width) {
-      multiply_tile<4, 1>(a + r * a_step, a_step, b.panel(c), b.depth, out + r * out_step + c, out_step);
-    }
-  }
-  for (; r < rows; ++r) {
-    std::int64_t c = 0;
-    for (; c + 4 * panel_width <= b.columns; c += 4 * panel_width) {
-      multiply_tile<1, 4>(a + r * a_step, a_step, b.panel(c), b.depth, out + r * out_step + c, out_step);
-    }
-    for (; c < b.columns; c += panel_width) {
-      multiply_tile<1, 1>(a + r * a_step, a_step, b.panel(c), b.depth, out + r * out_step + c, out_step);
-    }
-  }
+void multiply(std::int64_t rows, const float* a, std::int64_t a_step, const Packed& b, float* out,
+              std::int64_t out_step) {
+  (has_avx512() ? for_avx512::multiply : for_avx2::multiply)(rows, a, a_step, b, out, out_step);
 }
 
-// e to the x, to 2 units in the last place: 2^n times a polynomial (Taylor's to the sixth power) on [-ln2/2, ln2/2].
-HONE_AVX2_INLINE Vector exponential(Vector x) {
-  const Vector zero = {};
-  const Vector most = zero + 88.0F, least = zero - 87.0F;
-  x = x > most ? most : x;
-  x = x < least ? least : x;
-  const Vector magic = zero + 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
-  const Vector n = (x * 1.44269504F + magic) - magic;
-  const Vector r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
-  Vector p = zero + 1.0F / 720;
-  p = p * r + 1.0F / 120;
-  p = p * r + 1.0F / 24;
-  p = p * r + 1.0F / 6;
-  p = p * r + 0.5F;
-  p = p * r + 1.0F;
-  p = p * r + 1.0F;
-  const Integers power = (__builtin_convertvector(n, Integers) + 127) << 23;
-  Vector scale;
-  std::memcpy(&scale, &power, sizeof scale);
-  return p * scale;
-}
-HONE_AVX2_INLINE Vector sigmoid(Vector x) { return 1.0F / (1.0F + exponential(-x)); }
-HONE_AVX2_INLINE Vector hyperbolic_tangent(Vector x) {
-  const Vector zero = {};
-  // Near zero the quotient cancels: there x (1 - x^2 / 3 + 2 x^4 / 15).
-  const Vector square = x * x, near = x + x * square * (square * (2.0F / 15) - 1.0F / 3);
-  const Vector far = 1.0F - 2.0F / (1.0F + exponential(2.0F * x));
-  return square < zero + 0.01F ? near : far;
-}
-
-HONE_AVX2_INLINE Vector load(const float* from) {
-  Vector value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-HONE_AVX2_INLINE void store(float* to, Vector value) { std::memcpy(to, &value, sizeof value); }
+using avx2::hyperbolic_tangent, avx2::lanes, avx2::load, avx2::sigmoid, avx2::store, avx2::Vector;
 
 // A state is padded to whole vectors; so is each gate.
 HONE_AVX2 void lstm_step(const float* gate, std::int64_t hidden, float* h, float* c) {
@@ -352,7 +287,7 @@ class Recurrent final : public Kernel {
 template <bool Lstm>
 std::unique_ptr<Kernel> make_recurrent(const KernelInfo& info) {
   const ir::Node& node = info.node;
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return nullptr;
+  if (!has_avx2()) return nullptr;
   const std::int64_t gates = Lstm ? 4 : 3;
   const ir::Tensor *w = info.constant_input(1), *r = info.constant_input(2), *b = info.constant_input(3);
   if (!w || !r || (node.input(3) && !b) || (Lstm && node.input(7))) return nullptr;
