@@ -78,6 +78,12 @@ HONE_AVX2_INLINE Vector exponential(Vector x) {
   return scaled(fused(p * r, r, r) + all(1.0F), n);
 }
 
+// The same, but 0 in place of numbers below the normal ones, each of which costs some CPUs 150 cycles: for terms of sums.
+HONE_AVX2_INLINE Vector normal_exponential(Vector x) {
+  const Vector least = all(-87.33F);
+  return select(x < least, all(0.0F), exponential(larger(least, x)));
+}
+
 HONE_AVX2_INLINE Vector logarithm(Vector x) {
   const Vector infinity = all(__builtin_inff());
   // Numbers below the normal ones are brought up first.
@@ -109,7 +115,7 @@ HONE_AVX2_INLINE Vector logarithm(Vector x) {
   return (Vector)_mm256_or_ps((__m256)result, _mm256_cmp_ps((__m256)x, _mm256_setzero_ps(), _CMP_NGE_UQ));
 }
 
-HONE_AVX2_INLINE Vector sigmoid(Vector x) { return all(1.0F) / (all(1.0F) + exponential(-x)); }
+HONE_AVX2_INLINE Vector sigmoid(Vector x) { return all(1.0F) / (all(1.0F) + normal_exponential(-x)); }
 
 // An odd polynomial near 0, 1 - 2 / (e^2x + 1) beyond.
 HONE_AVX2_INLINE Vector hyperbolic_tangent(Vector x) {

@@ -31,7 +31,7 @@ HONE_AVX2_INLINE Vector step_of(const FusedStep& step, Vector x, const float* he
     case Kind::swish:
       return x * sigmoid(alpha * x);
     case Kind::elu:
-      return select(x < zero, alpha * (exponential(x) - one), x);
+      return select(x < zero, alpha * (normal_exponential(x) - one), x);
     case Kind::gelu_erf:
       return half * x * (one + error_function(x * all(0.707106781F)));
     case Kind::gelu_tanh:

@@ -105,12 +105,12 @@ HONE_AVX2 void softmax_row(const float* from, std::int64_t length, bool logarith
   const float most = largest(larger(top, next));
   Vector total = all(0.0F);
   for (i = 0; i < whole; i += lanes) {
-    const Vector shifted = load(from + i) - all(most), e = exponential(shifted);
+    const Vector shifted = load(from + i) - all(most), e = normal_exponential(shifted);
     total = total + e;
     store(to + i, logarithms ? shifted : e);
   }
   if (whole < length) {
-    const Vector shifted = load_some(from + whole, rest) - all(most), e = exponential(shifted);
+    const Vector shifted = load_some(from + whole, rest) - all(most), e = normal_exponential(shifted);
     total = total + select(rest, e, all(0.0F));
     store_some(to + whole, rest, logarithms ? shifted : e);
   }
