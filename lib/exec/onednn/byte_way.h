@@ -6,7 +6,7 @@
 namespace hone::exec::onednn {
 
 enum class ByteWay {
-  windows,      // byte_panels.h: AVX2, which saturates
+  windows,      // byte_panels.h: AVX2, whose sums of 16 bits saturate
   vnni_panels,  // vnni_panels.h: AVX-512 with VNNI
   primitives,  // integer_primitive.h: oneDNN's, where they are exact and the CPU has other instructions for them (AMX, AVX-VNNI)
 };
