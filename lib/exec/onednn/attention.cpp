@@ -1,5 +1,5 @@
-// Scaled dot product attention in float32 on AVX2: the scores of some queries at a time, over panels (exec/onednn/panels.h) of
-// keys and values. For what fuse_attention() found, for Attention, and for the operators of ONNX Runtime that are it.
+// Scaled dot product attention in float32 on AVX2 (products on AVX-512, too): the scores of some queries at a time, over panels
+// (exec/onednn/panels.h) of keys and values. For what fuse_attention() found, for Attention, and for the operators of ONNX Runtime that are it.
 //
 // Given back to the reference: soft caps, sinks, scores that somebody asks for, and of a fused node other element types and
 // ranks, empty tensors, shapes that broadcast but for those of masks.

@@ -246,7 +246,7 @@ class Convolution final : public Kernel {
     entry.target = Target(entry.result);
     entry.has_bias = info_.node.input(2) != nullptr || !tail_.shift.empty();
     entry.winograd = shape;
-    name_ = has_avx512() ? "winograd:avx512" : "winograd:avx2";
+    name_ = fmt::format("winograd:{}", shape.block == 16 ? "avx512" : "avx2");
     return true;
   }
 
@@ -293,7 +293,7 @@ class Convolution final : public Kernel {
     entry.target = Target(entry.result);
     entry.has_bias = info_.node.input(2) != nullptr || !tail_.shift.empty();
     entry.direct = shape;
-    name_ = entry.depthwise ? "depthwise:avx2" : "direct:avx2";
+    name_ = entry.depthwise ? "depthwise:avx2" : fmt::format("direct:{}", widest_isa());
     return true;
   }
 

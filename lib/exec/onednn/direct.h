@@ -1,4 +1,4 @@
-// Convolutions on AVX2 over panels (exec/onednn/panels.h), and of each channel alone. Nothing is planned or generated for a
+// Convolutions on AVX2 or AVX-512 over panels (exec/onednn/panels.h), and of each channel alone. Nothing is planned or generated for a
 // shape: a new width costs what a known one does.
 //
 // Channels that fill blocks of 8 are read and written in such blocks (nChw8c), others row-major; a single place is both. Not

@@ -193,7 +193,7 @@ class Product final : public Kernel {
                                                     : context.output(0, ir::ElementType::float32, result);
     to.data = out.as<float>();
     multiply_stacks(context, shape, left, right, constant_ ? panels(shape) : nullptr, to);
-    name_ = "panels:avx2";
+    name_ = fmt::format("panels:{}", widest_isa());
     return true;
   }
 

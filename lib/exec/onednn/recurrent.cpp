@@ -1,4 +1,4 @@
-// LSTM and GRU in float32 with constant weights, on AVX2: weights are packed once, what the gates take from the inputs is one
+// LSTM and GRU in float32 with constant weights, on AVX2 or AVX-512: weights are packed once, what the gates take from the inputs is one
 // product over all steps, a step then reads the packed state matrix once, and the activations run on vector registers. Both
 // directions run beside each other. (oneDNN's own recurrent primitives call one matrix product a step, which costs more than
 // the product of one row.)
@@ -133,7 +133,7 @@ class Recurrent final : public Kernel {
       fallback_.run(context);
       return;
     }
-    name_ = "avx2";
+    name_ = widest_isa();
     if (layers_.empty()) pack();
     const float* inputs = x.as<float>();
     const auto scratch = [&](std::int64_t count) {
@@ -281,7 +281,7 @@ class Recurrent final : public Kernel {
   bool by_batch_, reset_after_, reverse_;
   std::int64_t directions_ = 1, hidden_ = 0, width_ = 0, wide_ = 0;
   std::vector<Layer> layers_;
-  std::string name_ = "avx2";
+  std::string name_ = widest_isa();
 };
 
 template <bool Lstm>

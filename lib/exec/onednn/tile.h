@@ -1,4 +1,5 @@
-// Tiles of sums that stay in the 16 registers of AVX2: 6 rows by 16 columns, of floats and of 32-bit integers alike.
+// Tiles of sums that stay in the 16 registers of AVX2: 6 rows by 16 columns, of floats and of 32-bit integers alike. (AVX-512 has
+// 32 registers of twice the size, and takes several of them at once.)
 #pragma once
 
 #include <cstdint>
