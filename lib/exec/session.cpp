@@ -153,18 +153,18 @@ struct Session::State {
     plans.clear();
     program.reset();
     auto copy = std::make_unique<PrivateGraph>(model, *model.graph, model.opsets, options.variables, overridable);
-#ifdef HONE_ONEDNN
     if (!options.reference) {
       std::vector<std::string> keep = observed;
       keep.insert(keep.end(), options.extra_outputs.begin(), options.extra_outputs.end());
-      const bool own_kernels = onednn::has_avx2();
       compute_constants(*copy, keep);
+#ifdef HONE_ONEDNN
+      const bool own_kernels = onednn::has_avx2();
       if (own_kernels) lower_quantized(*copy, keep);
       if (own_kernels) fuse_attention(*copy, keep);
       fuse(*copy, keep);
       if (own_kernels) fuse_elementwise(*copy, keep);
-    }
 #endif
+    }
     program = std::make_unique<Program>(std::move(copy), std::move(settings));
     PrivateGraph& graph = program->private_graph();
     for (Input& input : inputs) {
