@@ -62,7 +62,7 @@ foreach(folder IN LISTS hone_test_folders)
   # The kernels for CPUs with less than this one has.
   if(layer STREQUAL "exec" AND HONE_ONEDNN)
     foreach(isa IN ITEMS AVX2 AVX512_CORE)
-      add_test(NAME "exec: ${isa}" COMMAND test_exec "~[slow]")
+      add_test(NAME "exec: ${isa}" COMMAND test_exec)
       set_tests_properties("exec: ${isa}" PROPERTIES TIMEOUT 900 LABELS exec ENVIRONMENT "ONEDNN_MAX_CPU_ISA=${isa}")
     endforeach()
   endif()

@@ -21,7 +21,7 @@ namespace hone::exec::onednn {
 bool has_avx2();
 // Whether the CPU has AVX-512 (of a server of 2017 and later), and ONEDNN_MAX_CPU_ISA does not forbid it.
 bool has_avx512();
-// Which of the two kernels of both have: "avx2" or "avx512".
+// "avx512" or "avx2", in the names of kernels that have code for both.
 inline const char* widest_isa() { return has_avx512() ? "avx512" : "avx2"; }
 // Whether AVX2 is all: with AVX-512, oneDNN has faster code of its own.
 bool has_only_avx2();

@@ -31,6 +31,16 @@ HONE_AVX512_INLINE void store_columns(float* to, std::int64_t v, std::int64_t ap
   _mm256_storeu_ps(to + apart, _mm512_extractf32x8_ps((__m512)x, 1));
 }
 
+// 64 codes of steps, moved by the zero point (in words) and cut where codes end.
+HONE_AVX512_INLINE __m512i codes_of(const __m512i steps[4], __m512i zero, bool is_signed) {
+  const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(steps[0], steps[1]), zero);
+  const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(steps[2], steps[3]), zero);
+  const __m512i packed = is_signed ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
+  // Packing leaves four codes of each vector beside each other.
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, packed);
+}
+
 // A step of a tail (exec/onednn/avx2_tail.h), by halves.
 template <typename Step>
 HONE_AVX512_INLINE Vector step_of(const Step& step, Vector x, const float* held) {

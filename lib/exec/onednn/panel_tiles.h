@@ -1,23 +1,7 @@
-// The tiles of exec/onednn/panels.cpp, which includes this once for each instruction set, in a namespace where `lanes`, Vector and
-// the functions on it are that set's. No include guard, for that.
+// The tiles of exec/onednn/panels.cpp, for each instruction set: see tiles_for_both.h.
 
 // Few rows would wait for their own last sum: they are summed in several, each of every so many k.
 constexpr int chains_of(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
-
-// One k of a tile, or of two, the second at `low`. `b`: a vector of columns is `b_apart` from the next.
-template <int Rows, int Vectors>
-HONE_TILE_INLINE void add_products(const float* a, const float* low, std::int64_t step, const float* b,
-                                   std::int64_t b_apart, Vector sum[Rows][Vectors]) {
-  Vector right[Vectors];
-#pragma GCC unroll 2
-  for (int v = 0; v < Vectors; ++v) right[v] = load(b + v * b_apart);
-#pragma GCC unroll 12
-  for (int r = 0; r < Rows; ++r) {
-    const Vector factor = all(r < tile_rows ? a[r * step] : low[(r - tile_rows) * step]);
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) sum[r][v] = fused(factor, right[v], sum[r][v]);
-  }
-}
 
 // Runs of one length, of any (`Length` any_length), and any with rows of the right-hand side that are no panel's (apart).
 constexpr int any_length = 0, apart = -1;
@@ -29,8 +13,6 @@ HONE_TILE_INLINE void tile_at(const TileArguments& t, std::int64_t first) {
   const std::int64_t step = t.a_step, b_step = Length == apart ? t.b_step : panel_columns;
   const std::int64_t length = Length > 0 ? Length : t.stretch->length, runs = t.stretch->runs;
   const std::int64_t* starts = t.stretch->starts;
-  // A panel is two vectors, or a vector a panel.
-  const std::int64_t b_apart = lanes < panel_columns ? lanes : t.b_panel_step;
   Vector sum[chains][Rows][Vectors];
   const float* start = t.start + first * t.start_step;
 #pragma GCC unroll 12
@@ -50,7 +32,7 @@ HONE_TILE_INLINE void tile_at(const TileArguments& t, std::int64_t first) {
     if constexpr (Length > 0) {
 #pragma GCC unroll 8
       for (int k = 0; k < Length; ++k)
-        add_products<Rows, Vectors>(a + k, low + k, step, b + k * panel_columns, b_apart, sum[k % chains]);
+        add_products<Rows, Vectors>(a + k, low + k, step, b + k * panel_columns, t.b_panel_step, sum[k % chains]);
       b += Length * panel_columns;
       continue;
     }
@@ -58,9 +40,9 @@ HONE_TILE_INLINE void tile_at(const TileArguments& t, std::int64_t first) {
     for (; k + chains <= length; k += chains) {
 #pragma GCC unroll 4
       for (int c = 0; c < chains; ++c, b += b_step)
-        add_products<Rows, Vectors>(a + k + c, low + k + c, step, b, b_apart, sum[c]);
+        add_products<Rows, Vectors>(a + k + c, low + k + c, step, b, t.b_panel_step, sum[c]);
     }
-    for (; k < length; ++k, b += b_step) add_products<Rows, Vectors>(a + k, low + k, step, b, b_apart, sum[0]);
+    for (; k < length; ++k, b += b_step) add_products<Rows, Vectors>(a + k, low + k, step, b, t.b_panel_step, sum[0]);
   }
   float* out = t.out + first * t.out_step;
 #pragma GCC unroll 12

@@ -76,23 +76,8 @@ struct TileArguments {
 };
 using Tiles = void (*)(const TileArguments&);
 
-namespace for_avx2 {
-using namespace avx2;
-#define HONE_TILE HONE_AVX2
-#define HONE_TILE_INLINE HONE_AVX2_INLINE
-#include "exec/onednn/panel_tiles.h"
-#undef HONE_TILE
-#undef HONE_TILE_INLINE
-}  // namespace for_avx2
-
-namespace for_avx512 {
-using namespace avx512;
-#define HONE_TILE HONE_AVX512
-#define HONE_TILE_INLINE HONE_AVX512_INLINE
-#include "exec/onednn/panel_tiles.h"
-#undef HONE_TILE
-#undef HONE_TILE_INLINE
-}  // namespace for_avx512
+#define HONE_TILES "exec/onednn/panel_tiles.h"
+#include "exec/onednn/tiles_for_both.h"
 
 using avx2::apply_step, avx2::lanes, avx2::load, avx2::store, avx2::transpose, avx2::Vector;
 

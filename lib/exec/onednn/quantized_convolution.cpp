@@ -210,7 +210,7 @@ class QuantizedConvolution final : public Kernel {
     // A channel by itself is read for each of its products: a fifth of the speed.
     e.seconds =
         integer_seconds(results * static_cast<double>(w[1] * kernel_h * kernel_w) * (depthwise_ ? 5 : 1), results);
-    e.panels = depthwise_ ? whole(w[0]) : group_ * panels_of_group();
+    e.panels = depthwise_ ? panel_count(w[0]) : group_ * panels_of_group();
     e.as_is = narrow_ && place == e.channels && place % 4 == 0 && e.source_h == 1 && e.source_w == 1 &&
               e.before_h == 0 && e.before_w == 0 && e.width == e.w && (e.out_h - 1) * e.step_h + e.span_h <= e.h;
     if (primitives_ && narrow_) {
@@ -239,10 +239,9 @@ class QuantizedConvolution final : public Kernel {
     return e;
   }
 
-  static std::int64_t whole(std::int64_t columns) { return (columns + panel_columns - 1) / panel_columns; }
   std::int64_t panels_of_group() const {
     const std::int64_t each = weights_->dims()[0] / group_;
-    return vnni_.empty() ? whole(each) : vnni_[0].count();
+    return vnni_.empty() ? panel_count(each) : vnni_[0].count();
   }
 
   // Input channels of a group as they lie in the copy: runs of words are pairs.
@@ -254,7 +253,7 @@ class QuantizedConvolution final : public Kernel {
   // Elements of a place in the copy.
   std::int64_t place_size() const {
     const ir::Dims& w = weights_->dims();
-    if (depthwise_) return whole(w[0]) * panel_columns;
+    if (depthwise_) return panel_count(w[0]) * panel_columns;
     return group_ * channels_of_place();
   }
 
@@ -417,7 +416,7 @@ class QuantizedConvolution final : public Kernel {
   // and 12 to 15.
   template <typename F>
   void pack_taps(std::int64_t taps, F&& at) {
-    const std::int64_t channels = weights_->dims()[0], blocks = whole(channels), pairs = (taps + 1) / 2;
+    const std::int64_t channels = weights_->dims()[0], blocks = panel_count(channels), pairs = (taps + 1) / 2;
     taps_ = std::make_unique<Buffer>(static_cast<std::size_t>(blocks * pairs * 2 * panel_columns) * 2);
     auto* to = reinterpret_cast<std::int16_t*>(taps_->data());
     for (std::int64_t block = 0; block < blocks; ++block) {

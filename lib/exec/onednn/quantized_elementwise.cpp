@@ -115,16 +115,12 @@ HONE_AVX512 std::int64_t add_sixty_fours(const T* a, const T* b, std::int64_t co
 #pragma GCC unroll 6
   for (int i = 0; i < 6; ++i) by[i] = _mm512_set1_ps(factors[i]);
   const __m512i offset = _mm512_set1_epi16(static_cast<std::int16_t>(zero));
-  // Packing leaves four codes of each vector beside each other.
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   std::int64_t i = 0;
   for (; i + 64 <= count; i += 64) {
     const T *x = a + i, *y = b + i;
-    const __m512i first = _mm512_packs_epi32(add_steps(x, y, by), add_steps(x + 16, y + 16, by));
-    const __m512i second = _mm512_packs_epi32(add_steps(x + 32, y + 32, by), add_steps(x + 48, y + 48, by));
-    const __m512i low = _mm512_adds_epi16(first, offset), high = _mm512_adds_epi16(second, offset);
-    const __m512i codes = std::is_signed_v<T> ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
-    _mm512_storeu_si512(to + i, _mm512_permutexvar_epi32(order, codes));
+    const __m512i steps[4] = {add_steps(x, y, by), add_steps(x + 16, y + 16, by), add_steps(x + 32, y + 32, by),
+                              add_steps(x + 48, y + 48, by)};
+    _mm512_storeu_si512(to + i, avx512::codes_of(steps, offset, std::is_signed_v<T>));
   }
   return i;
 }

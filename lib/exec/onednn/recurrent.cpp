@@ -10,6 +10,7 @@
 #include "exec/onednn/avx512.h"
 #include "exec/onednn/families.h"
 #include "exec/onednn/runtime.h"
+#include "exec/onednn/tile.h"
 #include "hone/support/threads.h"
 
 namespace hone::exec::onednn {
@@ -17,9 +18,7 @@ namespace hone::exec::onednn {
 #ifdef HONE_HAS_AVX2
 namespace {
 
-constexpr std::int64_t panel_width = 16;
-
-std::int64_t padded(std::int64_t columns) { return (columns + panel_width - 1) / panel_width * panel_width; }
+std::int64_t padded(std::int64_t columns) { return (columns + panel_columns - 1) / panel_columns * panel_columns; }
 
 // A matrix [columns, depth] as panels of 16 columns: for each place along the depth, 16 values beside each other.
 struct Packed {
@@ -31,9 +30,9 @@ struct Packed {
     columns = padded(count);
     buffer = std::make_unique<Buffer>(static_cast<std::size_t>(columns * depth) * sizeof(float));
     auto* to = reinterpret_cast<float*>(buffer->data());
-    for (std::int64_t p = 0; p < columns; p += panel_width) {
+    for (std::int64_t p = 0; p < columns; p += panel_columns) {
       for (std::int64_t k = 0; k < depth; ++k) {
-        for (std::int64_t c = p; c < p + panel_width; ++c) *to++ = c < count ? rows[c * depth + k] : 0.0F;
+        for (std::int64_t c = p; c < p + panel_columns; ++c) *to++ = c < count ? rows[c * depth + k] : 0.0F;
       }
     }
   }
@@ -42,23 +41,8 @@ struct Packed {
   }
 };
 
-namespace for_avx2 {
-using namespace avx2;
-#define HONE_TILE HONE_AVX2
-#define HONE_TILE_INLINE HONE_AVX2_INLINE
-#include "exec/onednn/recurrent_tiles.h"
-#undef HONE_TILE
-#undef HONE_TILE_INLINE
-}  // namespace for_avx2
-
-namespace for_avx512 {
-using namespace avx512;
-#define HONE_TILE HONE_AVX512
-#define HONE_TILE_INLINE HONE_AVX512_INLINE
-#include "exec/onednn/recurrent_tiles.h"
-#undef HONE_TILE
-#undef HONE_TILE_INLINE
-}  // namespace for_avx512
+#define HONE_TILES "exec/onednn/recurrent_tiles.h"
+#include "exec/onednn/tiles_for_both.h"
 
 // out[rows, columns] += a[rows, depth] b; each sum runs along the depth whatever the number of rows.
 void multiply(std::int64_t rows, const float* a, std::int64_t a_step, const Packed& b, float* out,

@@ -43,12 +43,7 @@ HONE_VNNI_INLINE void store_codes(const __m512i sums[Vectors], const Codes& by, 
   __m512i steps[4] = {};
 #pragma GCC unroll 4
   for (int v = 0; v < Vectors; ++v) steps[v] = steps_of(sums[v], by.factor + 16 * v);
-  const __m512i left = _mm512_adds_epi16(_mm512_packs_epi32(steps[0], steps[1]), by.zero);
-  const __m512i right = _mm512_adds_epi16(_mm512_packs_epi32(steps[2], steps[3]), by.zero);
-  const __m512i packed = by.is_signed ? _mm512_packs_epi16(left, right) : _mm512_packus_epi16(left, right);
-  // Packing leaves four codes of each vector beside each other.
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const __m512i codes = _mm512_permutexvar_epi32(order, packed);
+  const __m512i codes = avx512::codes_of(steps, by.zero, by.is_signed);
   if (by.columns == ~__mmask64{0}) {
     _mm512_storeu_si512(to, codes);
   } else {

@@ -75,23 +75,8 @@ struct Part {
 using Multiply = void (*)(const float* a, std::int64_t rows, std::int64_t depth, const float* b, std::int64_t first,
                           std::int64_t last, std::int64_t columns, float* out);
 
-namespace for_avx2 {
-using namespace avx2;
-#define HONE_TILE HONE_AVX2
-#define HONE_TILE_INLINE HONE_AVX2_INLINE
-#include "exec/onednn/winograd_tiles.h"
-#undef HONE_TILE
-#undef HONE_TILE_INLINE
-}  // namespace for_avx2
-
-namespace for_avx512 {
-using namespace avx512;
-#define HONE_TILE HONE_AVX512
-#define HONE_TILE_INLINE HONE_AVX512_INLINE
-#include "exec/onednn/winograd_tiles.h"
-#undef HONE_TILE
-#undef HONE_TILE_INLINE
-}  // namespace for_avx512
+#define HONE_TILES "exec/onednn/winograd_tiles.h"
+#include "exec/onednn/tiles_for_both.h"
 
 }  // namespace
 

@@ -1,6 +1,5 @@
-// The transformations of exec/onednn/winograd.cpp, which includes this once for each instruction set, in a namespace where `lanes`,
-// Vector, step_of() and the functions on vectors are that set's. Channels lie in blocks of as many as a vector holds. No include
-// guard, for that.
+// The transformations and products of exec/onednn/winograd.cpp, for each instruction set: see tiles_for_both.h. Channels lie in
+// blocks of as many as a vector holds.
 
 // One dimension of the transformation of inputs.
 HONE_TILE_INLINE void transform_in(const Vector d[side], Vector o[side]) {
@@ -78,10 +77,9 @@ HONE_TILE void give_tile(const float* from, std::int64_t plane, Vector bias, con
   }
 }
 
-// Rows of `a` by vectors of columns, each `apart` from the next in a row of `b`.
+// Rows of `a` by vectors of columns, of panels that lie one after the other.
 template <int Rows, int Vectors>
-HONE_TILE_INLINE void multiply_rows(const float* a, std::int64_t depth, const float* b, std::int64_t apart, float* out,
-                                    std::int64_t step) {
+HONE_TILE_INLINE void multiply_rows(const float* a, std::int64_t depth, const float* b, float* out, std::int64_t step) {
   Vector sum[Rows][Vectors];
   const float* low = a + tile_rows * depth;
 #pragma GCC unroll 12
@@ -90,17 +88,8 @@ HONE_TILE_INLINE void multiply_rows(const float* a, std::int64_t depth, const fl
     for (int v = 0; v < Vectors; ++v) sum[r][v] = all(0.0F);
   }
   if (Rows > tile_rows) asm("" : "+r"(low));  // as in exec/onednn/panel_tiles.h
-  for (std::int64_t k = 0; k < depth; ++k) {
-    Vector right[Vectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) right[v] = load(b + k * panel_columns + v * apart);
-#pragma GCC unroll 12
-    for (int r = 0; r < Rows; ++r) {
-      const Vector factor = all(r < tile_rows ? a[r * depth + k] : low[(r - tile_rows) * depth + k]);
-#pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) sum[r][v] = fused(factor, right[v], sum[r][v]);
-    }
-  }
+  for (std::int64_t k = 0; k < depth; ++k)
+    add_products<Rows, Vectors>(a + k, low + k, depth, b + k * panel_columns, depth * panel_columns, sum);
 #pragma GCC unroll 12
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 2
@@ -110,27 +99,27 @@ HONE_TILE_INLINE void multiply_rows(const float* a, std::int64_t depth, const fl
 
 template <int Vectors>
 HONE_TILE_INLINE void multiply_columns(const float* a, std::int64_t rows, std::int64_t depth, const float* b,
-                                       std::int64_t apart, float* out, std::int64_t step) {
+                                       float* out, std::int64_t step) {
   std::int64_t r = 0;
   if constexpr (lanes == 16) {  // 32 registers hold two tiles
     for (; r + 2 * tile_rows <= rows; r += 2 * tile_rows)
-      multiply_rows<2 * tile_rows, Vectors>(a + r * depth, depth, b, apart, out + r * step, step);
+      multiply_rows<2 * tile_rows, Vectors>(a + r * depth, depth, b, out + r * step, step);
   }
   for (; r + tile_rows <= rows; r += tile_rows)
-    multiply_rows<tile_rows, Vectors>(a + r * depth, depth, b, apart, out + r * step, step);
+    multiply_rows<tile_rows, Vectors>(a + r * depth, depth, b, out + r * step, step);
   a += r * depth;
   out += r * step;
   switch (rows - r) {
     case 5:
-      return multiply_rows<5, Vectors>(a, depth, b, apart, out, step);
+      return multiply_rows<5, Vectors>(a, depth, b, out, step);
     case 4:
-      return multiply_rows<4, Vectors>(a, depth, b, apart, out, step);
+      return multiply_rows<4, Vectors>(a, depth, b, out, step);
     case 3:
-      return multiply_rows<3, Vectors>(a, depth, b, apart, out, step);
+      return multiply_rows<3, Vectors>(a, depth, b, out, step);
     case 2:
-      return multiply_rows<2, Vectors>(a, depth, b, apart, out, step);
+      return multiply_rows<2, Vectors>(a, depth, b, out, step);
     case 1:
-      return multiply_rows<1, Vectors>(a, depth, b, apart, out, step);
+      return multiply_rows<1, Vectors>(a, depth, b, out, step);
     default:
       return;
   }
@@ -140,13 +129,12 @@ HONE_TILE_INLINE void multiply_columns(const float* a, std::int64_t rows, std::i
 HONE_TILE void multiply(const float* a, std::int64_t rows, std::int64_t depth, const float* b, std::int64_t first,
                         std::int64_t last, std::int64_t columns, float* out) {
   const std::int64_t panel = depth * panel_columns;
+  constexpr std::int64_t at_once = 2 / vectors_of_panel;
   std::int64_t p = first;
-  if constexpr (lanes < panel_columns) {
-    for (; p < last; ++p) multiply_columns<2>(a, rows, depth, b + p * panel, lanes, out + p * panel_columns, columns);
-  } else {
-    for (; p + 2 <= last; p += 2)
-      multiply_columns<2>(a, rows, depth, b + p * panel, panel, out + p * panel_columns, columns);
-    if (p < last) multiply_columns<1>(a, rows, depth, b + p * panel, panel, out + p * panel_columns, columns);
+  for (; p + at_once <= last; p += at_once)
+    multiply_columns<2>(a, rows, depth, b + p * panel, out + p * panel_columns, columns);
+  if constexpr (at_once > 1) {
+    if (p < last) multiply_columns<1>(a, rows, depth, b + p * panel, out + p * panel_columns, columns);
   }
 }
 
